@@ -1,0 +1,50 @@
+"""The command group, and what becomes of its errors."""
+
+from collections.abc import Sequence
+
+import click
+
+from mibun import __version__
+from mibun.cli.learn import learn
+from mibun.errors import MibunError
+
+__all__ = ["run"]
+
+#: Exit status of a shell's command that was ended by Ctrl-C: 128 + SIGINT.
+INTERRUPTED = 130
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mibun")
+@click.pass_context
+def mibun(context: click.Context) -> None:
+    """Numerical derivatives, and networks that learn by them."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+mibun.add_command(learn)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit status; a mistake of the user becomes one line on stderr."""
+    try:
+        status = mibun.main(arguments, prog_name="mibun", standalone_mode=False)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "mibun"
+        _complain(f"{error.format_message()} (all options: {command} --help)")
+        return 2
+    except MibunError as error:
+        _complain(str(error))
+        return 2
+    except MemoryError as error:
+        _complain(f"there is not enough memory for this network or data ({error}); give smaller widths after --hidden")
+        return 2
+    except click.Abort:
+        _complain("interrupted; nothing was kept")
+        return INTERRUPTED
+    return int(status or 0)
+
+
+def _complain(text: str) -> None:
+    click.echo(f"mibun: {' '.join(text.split())}", err=True)

@@ -1,0 +1,38 @@
+"""Networks that learn by numerical gradients.
+
+`Network` holds layers and a loss, `load_digits` and `load_mnist` give data, `train` learns. An engine says how the
+gradient is computed: `Chain` (local numerical derivatives, composed by the chain rule; the default) or
+`Coordinate` (every weight moved on its own; the oracle).
+"""
+
+from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
+from mibun.learn.engines import Chain, Coordinate, Cost
+from mibun.learn.history import History, Stop
+from mibun.learn.layers import Dense, Elementwise, Identity, ReLU, Sigmoid, StepFunction, Tanh
+from mibun.learn.losses import SoftmaxCrossEntropy, SumSquaredError
+from mibun.learn.network import Network
+from mibun.learn.train import Progress, train
+
+__all__ = [
+    "Chain",
+    "Coordinate",
+    "Cost",
+    "Dataset",
+    "Dense",
+    "Elementwise",
+    "History",
+    "Identity",
+    "Network",
+    "Progress",
+    "ReLU",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "StepFunction",
+    "Stop",
+    "SumSquaredError",
+    "Tanh",
+    "load_digits",
+    "load_mnist",
+    "one_hot",
+    "train",
+]
