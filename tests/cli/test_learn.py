@@ -214,7 +214,7 @@ def test_no_network_for_the_download(refused, here, monkeypatch):
         raise DownloadError("MNIST could not be downloaded.\nWithout a network, write load_mnist(root=folder).")
 
     monkeypatch.setattr(learn_module, "load_mnist", fail)
-    assert refused("--data", "mnist").endswith("For this command that is --data folder.\n")
+    assert refused("--data", "mnist").endswith("Here that is: mibun learn --data folder.\n")
 
 
 @pytest.mark.parametrize("rate", ["-0.1", "0", "fast", "nan", "inf"])

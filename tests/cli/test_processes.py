@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_what_was_learnt_and_the_command_repeats_it(tmp_path):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "Ended by Ctrl-C at step " in err
+    assert "Ended early at step " in err
     assert "Run folder: runs/0001" in out
     history, settings = complete(tmp_path / "runs" / "0001")
     assert history["stop"] == "interrupted"
@@ -208,3 +208,15 @@ def _read(handle):
 
 def _plain(line):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_program_from_outside_keeps_what_was_learnt(tmp_path, number):
+    with started(tmp_path, WITHOUT_PLOT + GO, "learn", "--epochs", "100000") as process:
+        wait_for(process, "step 1 of ")
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert complete(tmp_path / "runs" / "0001")[0]["stop"] == "interrupted"

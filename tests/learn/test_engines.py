@@ -505,3 +505,21 @@ def test_bad_batches_are_refused(engine):
     ):
         with pytest.raises(InputError):
             engine.gradient(network, x, targets)
+
+
+@pytest.mark.parametrize(("dtype", "missed"), [(np.float64, 0.001), (np.float32, 0.03)])
+@pytest.mark.parametrize("scale", ["xavier", "he", 0.01])
+def test_the_estimate_of_coordinate_covers_kinks(dtype, missed, scale):
+    """Chain covers every entry of these networks; the two must not contradict each other."""
+    outside = entries = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        layers = [learn.Dense(5, 6, scale), learn.ReLU(), learn.Dense(6, 4, scale), learn.ReLU(), learn.Dense(4, 3)]
+        network = learn.Network(layers, seed=seed, dtype=dtype)
+        x, labels = rng.normal(size=(4, 5)).astype(np.float32), rng.integers(0, 3, 4)
+        one, two = (engine.gradient(network, x, labels) for engine in (learn.Chain(), learn.Coordinate()))
+        for name in one.value:
+            gap = np.abs(one.value[name] - two.value[name])
+            outside += int((gap > one.error[name] + two.error[name]).sum())
+            entries += gap.size
+    assert outside <= missed * entries

@@ -4,6 +4,8 @@ import json
 import math
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import mibun as mb
 from mibun import learn
 from mibun.errors import InputError
 from mibun.learn.engines import Cost
+from mibun.learn.threads import fitting_threads
 
 DIGITS = learn.load_digits()
 
@@ -330,7 +333,8 @@ def test_weights_that_are_taken_back_are_not_measured():
     network, engine = net(), Recorder({6: math.nan})
     history = learn.train(network, tiny(), rule=mb.GradientDescent(3.0), engine=engine, batch_size=5, epochs=2)
     np.testing.assert_array_equal(network.vector, engine.weights[4])
-    assert history.measured_at.tolist() == [0, 5]
+    assert history.measured_at.tolist() == [0, 4]
+    assert history.steps == len(history.loss) == 4
     data = tiny()
     assert history.test_accuracy[-1] == network.accuracy(data.test_x, data.test_labels)
     assert history.train_accuracy[-1] == network.accuracy(data.train_x, data.train_labels)
@@ -423,3 +427,128 @@ def test_labels_out_of_range_in_any_split_are_refused():
 def test_a_bad_learning_rate_is_refused_where_it_is_given(rate):
     with pytest.raises(InputError, match="learning_rate"):
         learn.train(net(), tiny(), rule=mb.GradientDescent(rate), batch_size=5)
+
+
+def test_soft_targets_are_learnt_as_they_are():
+    """Targets that say nothing teach nothing, whatever the labels are."""
+    data = tiny()
+    soft = learn.Dataset(
+        data.train_x,
+        data.train_labels,
+        None,
+        None,
+        data.test_x,
+        data.test_labels,
+        "soft",
+        train_targets=np.full((len(data.train_x), 3), 1 / 3),
+        test_targets=np.full((len(data.test_x), 3), 1 / 3),
+    )
+    network = net()
+    learn.train(network, soft, rule=mb.GradientDescent(1.0), batch_size=5, epochs=200)
+    np.testing.assert_allclose(network.predict(data.train_x), 1 / 3, atol=0.02)
+
+
+def test_one_hot_targets_learn_what_labels_do():
+    networks = net(), net()
+    learn.train(networks[0], tiny(), batch_size=5, epochs=3)
+    learn.train(networks[1], tiny().with_targets(), batch_size=5, epochs=3)
+    np.testing.assert_allclose(networks[0].vector, networks[1].vector, rtol=1e-12)
+
+
+class Stuck(Recorder):
+    """An engine whose loss is finite while its gradient is not."""
+
+    def into(self, network, x, targets, rng, out):
+        loss = super().into(network, x, targets, rng, out)
+        if len(self.batches) == 3:
+            out[0] = math.nan
+        return loss
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights():
+    network = net()
+    history = learn.train(network, tiny(), engine=Stuck(), batch_size=5, steps=6)
+    assert history.stop is learn.Stop.NOT_FINITE
+    assert "gradient" in history.message
+    assert history.steps == 2
+    assert np.isfinite(network.vector).all()
+
+
+class Interrupted:
+    """A rule that is interrupted in the middle of its third update."""
+
+    learning_rate = 0.1
+
+    def __init__(self):
+        self.updates = 0
+
+    def init(self, parameters):
+        return {}
+
+    def update(self, parameters, gradient, state):
+        raise AssertionError
+
+    def apply(self, parameters, gradient, state):
+        parameters -= 0.1 * gradient
+        self.updates += 1
+        if self.updates == 3:
+            raise KeyboardInterrupt
+
+
+def test_an_update_that_is_interrupted_is_neither_counted_nor_kept():
+    network, same = net(), net()
+    history = learn.train(network, tiny(), rule=Interrupted(), batch_size=5, epochs=2)
+    assert history.steps == 2
+    learn.train(same, tiny(), rule=mb.GradientDescent(0.1), batch_size=5, steps=2)
+    np.testing.assert_allclose(network.vector, same.vector, rtol=1e-12)
+
+
+def test_a_loss_that_grew_is_said():
+    history = learn.train(net(), tiny(), rule=mb.GradientDescent(200.0), batch_size=5, epochs=3)
+    assert history.stop is learn.Stop.FINISHED
+    assert "the loss grew from" in history.message
+    assert "below 200" in history.message
+    calm = learn.train(net(), tiny(), rule=mb.GradientDescent(0.1), batch_size=5, epochs=3)
+    assert calm.message == learn.Stop.FINISHED.value
+
+
+def test_time_is_measured_and_what_is_left_is_in_proportion():
+    seen = []
+
+    def slow(progress):
+        time.sleep(0.01)
+        seen.append(progress)
+
+    history = learn.train(net(), tiny(), batch_size=5, steps=20, callback=slow)
+    middle = seen[9]
+    assert middle.seconds >= 0.09
+    # After 10 of 20 steps, what is left is what has passed.
+    assert middle.seconds_left == pytest.approx(middle.seconds, rel=1e-9)
+    assert 0 < history.seconds < 0.1  # the callback's own time is not training
+
+
+def test_the_order_of_the_images_and_the_engine_have_streams_of_their_own():
+    class Drawing(Recorder):
+        drawn = ()
+
+        def into(self, network, x, targets, rng, out):
+            self.drawn += (rng.integers(1 << 62),)
+            return super().into(network, x, targets, rng, out)
+
+    engine = Drawing()
+    learn.train(net(), tiny(), engine=engine, batch_size=5, steps=2, seed=7)
+    assert engine.drawn[0] == np.random.default_rng((7, 1)).integers(1 << 62)
+    assert engine.drawn[0] != np.random.default_rng((7, 0)).integers(1 << 62)
+
+
+def test_only_small_networks_are_held_to_one_thread(monkeypatch):
+    limited = []
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", lambda **options: limited.append(options) or nullcontext())
+    for width in (4, 100_000):
+        with fitting_threads(learn.Network([learn.Dense(2, width), learn.Dense(width, 3)]), 20):
+            pass
+    assert limited == [{"limits": 1, "user_api": "blas"}]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    with fitting_threads(net(), 5):
+        pass

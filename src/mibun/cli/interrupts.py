@@ -1,13 +1,16 @@
-"""Ctrl-C while something is learnt, and while it is written down."""
+"""Ctrl-C, and what ends a program from outside, while something is learnt and while it is written down."""
 
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 __all__ = ["Interrupts"]
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 #: A terminal and a program around this one (make, uv) may both pass on the same Ctrl-C; those within this time are one.
 ONE_PRESS = 1.0
@@ -17,25 +20,28 @@ class Interrupts:
     """A context in which the first Ctrl-C ends the training, and only a second one gives up what was learnt.
 
     The first press raises KeyboardInterrupt, or only says what is going on once `hold` was called; a later one
-    raises it in any case. Where Ctrl-C is ignored or handled by somebody else already, that stays as it is.
+    raises it in any case. SIGTERM and SIGHUP (a time limit, a scheduler, a closed terminal) count as presses. Where a
+    signal is ignored or handled by somebody else already, that stays as it is.
     """
 
     def __init__(self) -> None:
         self._pressed: float | None = None
-        self._holding = self._installed = False
+        self._holding = False
+        self._replaced: dict[int, Handler] = {}
 
     def __enter__(self) -> Self:
         ours = threading.current_thread() is threading.main_thread()
-        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._press)
-            self._installed = True
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if ours and number and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+                self._replaced[number] = signal.signal(number, self._press)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
 
     def hold(self) -> None:
         """From now on, a first press does not interrupt: training is over, and what was learnt gets written."""

@@ -224,9 +224,9 @@ def _load(data: str, validation: int) -> Dataset:
     try:
         dataset = load_mnist(root)
     except DownloadError as error:
-        raise DownloadError(f"{error} For this command that is --data folder.") from error
+        raise DownloadError(f"{error} Here that is: mibun learn --data folder.") from error
     except DataError as error:
-        raise DataError(f"--data {data} (the root of load_mnist): {error}") from error
+        raise DataError(f"--data {data}: {error}") from error
     return _set_aside(dataset, min(validation, len(dataset.train_x) // 6))
 
 
@@ -294,8 +294,8 @@ def _train(
         display.end(float(history.train_accuracy[-1]), None if validation is None else float(validation[-1]))
     if history.stop is Stop.INTERRUPTED:
         done, steps = history.steps, history.settings["steps"]
-        say(f"Ended by Ctrl-C at step {done:,} of {steps:,}; writing the run folder.")
-    elif history.stop is not Stop.FINISHED:
+        say(f"Ended early at step {done:,} of {steps:,}; writing the run folder.")
+    elif history.message != Stop.FINISHED.value:
         say(f"mibun: {history.message}")
     return history
 
@@ -329,7 +329,7 @@ def _summarise(history: History, dataset: Dataset, kept: Kept) -> None:
     seconds = history.seconds + history.measuring_seconds
     click.echo(
         f"Test accuracy {percent(accuracy)} ({right:,} of {images:,} images), "
-        f"{history.steps:,} steps, {seconds:.1f} s of training"
+        f"{history.steps:,} step{'s' * (history.steps != 1)}, {seconds:.1f} s of training"
     )
     click.echo(f"Run folder: {kept.path}")
     # The whole address: many terminals open it on a click.

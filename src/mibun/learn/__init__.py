@@ -8,12 +8,13 @@ gradient is computed: `Chain` (local numerical derivatives, composed by the chai
 from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
 from mibun.learn.engines import Chain, Coordinate, Cost
 from mibun.learn.history import History, Stop
-from mibun.learn.layers import Dense, Elementwise, Identity, ReLU, Sigmoid, StepFunction, Tanh
+from mibun.learn.layers import Activation, Dense, Elementwise, Identity, Layer, ReLU, Sigmoid, StepFunction, Tanh
 from mibun.learn.losses import SoftmaxCrossEntropy, SumSquaredError
 from mibun.learn.network import Network
 from mibun.learn.train import Progress, train
 
 __all__ = [
+    "Activation",
     "Chain",
     "Coordinate",
     "Cost",
@@ -22,6 +23,7 @@ __all__ = [
     "Elementwise",
     "History",
     "Identity",
+    "Layer",
     "Network",
     "Progress",
     "ReLU",

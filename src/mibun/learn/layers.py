@@ -18,6 +18,7 @@ rounding beside the numbers, and the engine composes them.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -55,6 +56,11 @@ class Layer:
     #: Whether a unit of this layer counts as an evaluation: not, if its output is linear in its input.
     nonlinear: ClassVar[bool] = True
 
+    def _missing(self) -> NotImplementedError:
+        """Name the method that a layer of one's own lacks."""
+        caller = sys._getframe(1).f_code.co_name
+        return NotImplementedError(f"{type(self).__name__} must define {caller}; see mibun.learn.Layer")
+
     @property
     def products(self) -> int:
         """Multiplications of one sample's forward pass that are part of matrix products."""
@@ -74,19 +80,19 @@ class Layer:
 
     def forward(self, weights: Weights, x: Array) -> Array:
         """Map a batch (samples, inputs) to (samples, outputs)."""
-        raise NotImplementedError
+        raise self._missing()
 
     def forward_error(self, weights: Weights, x: Array, y: Array, x_error: Array) -> Array:
         """Bound the rounding error of `y`, given that of `x`."""
-        raise NotImplementedError
+        raise self._missing()
 
     def pull(self, weights: Weights, x: Array, y: Array, upstream: Array) -> Array:
         """Pull d loss / dy (`upstream`) back to d loss / dx."""
-        raise NotImplementedError
+        raise self._missing()
 
     def pull_error(self, weights: Weights, x: Array, y: Array, x_error: Array, upstream: Array, bound: Bound) -> Bound:
         """Bound what `pull` lost, given the bound of `upstream`."""
-        raise NotImplementedError
+        raise self._missing()
 
     def write_gradient(self, x: Array, upstream: Array, gradient: Weights) -> None:
         """Write d loss / d weights into `gradient`."""
@@ -217,15 +223,15 @@ class Activation(Layer):
 
     def value(self, z: Array) -> Array:
         """Give f(z)."""
-        raise NotImplementedError
+        raise self._missing()
 
     def slope(self, z: Array, a: Array) -> Array:
         """Give the central difference of f at every z, where a = f(z)."""
-        raise NotImplementedError
+        raise self._missing()
 
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Bound |slope - f'(true z)|, where the true z is within `z_error` of z."""
-        raise NotImplementedError
+        raise self._missing()
 
     def value_error(self, z: Array, a: Array, z_error: Array) -> Array:
         """Bound the rounding error of a = f(z), given that of z."""
@@ -417,8 +423,10 @@ class Elementwise(Activation):
     Notes
     -----
     The local derivative is a central difference with h = 1e-5 max(1, |z|), in float64 whatever the dtype of
-    the network, divided by the step that really happened; its error is about 1e-10. With errors asked for,
-    two more values at z ± 2h tell truncation and kinks. Features narrower than h are not seen.
+    the network, divided by the step that really happened; for a smooth function of order 1 its error is about
+    1e-10. With errors asked for, two more values at z ± 2h tell truncation and kinks. The bound takes for granted
+    that the function computes in float64 and changes on no scale below h: one that rounds inside (float32, a table)
+    or oscillates faster is not covered.
 
     Examples
     --------

@@ -264,7 +264,9 @@ class Network:
 
     def predict(self, x: ArrayLike) -> Array:
         """Give probabilities for `SoftmaxCrossEntropy`, the outputs themselves for other losses."""
-        return self.loss_function.outputs(self.logits(x))
+        logits = self.logits(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.loss_function.outputs(logits)
 
     def loss(self, x: ArrayLike, targets: ArrayLike) -> float:
         """Give the mean loss over the samples; `targets` are integer labels or an array (samples, outputs)."""

@@ -67,10 +67,11 @@ def train(
 ) -> History:
     """Train a network on the training data of a dataset; the network is changed **in place**.
 
-    Batches are drawn without replacement: every epoch visits each training image once, in a new order; the
-    last batch of an epoch may be smaller. The same seed on the same machine gives the same weights to the
-    last bit. On Ctrl-C, and when the loss is no longer finite, training ends early and the network holds the
-    last good weights.
+    Where the dataset has `train_targets` (one-hot or soft), the loss is taken against them, else against the labels;
+    accuracies are those of the labels. Batches are drawn without replacement: every epoch visits each training image
+    once, in a new order; the last batch of an epoch may be smaller. The same seed on the same machine gives the same
+    weights to the last bit. On Ctrl-C, and when the loss is no longer finite, training ends early and the network
+    holds the last good weights.
 
     Parameters
     ----------
@@ -136,8 +137,8 @@ class _Run:
         self.rule = GradientDescent(0.1) if rule is None else rule
         if isinstance(self.rule, type) or not isinstance(self.rule, Rule):
             raise InputError(f"rule must be a rule such as mibun.GradientDescent(learning_rate=0.1), not {rule!r}")
-        self.labels = _checked_fit(network, dataset)
-        count = len(self.labels)
+        self.targets = _checked_fit(network, dataset)
+        count = len(self.targets)
         self.batch_size = _checked_count("batch_size", batch_size)
         if self.batch_size > count:
             raise InputError(
@@ -153,7 +154,7 @@ class _Run:
         # Evaluations of a full batch and of the smaller last one of an epoch.
         sizes = {self.batch_size, count % self.batch_size} - {0}
         self.price = {size: engine.cost(network, size).evaluations for size in sizes}
-        self.good = network.vector.copy()
+        self.good, self.good_at = network.vector.copy(), 0  # the weights before the last update, and their age
         self.losses: list[float] = []
         self.measured: list[tuple[int, float, float | None, float]] = []
         self.evaluations = 0
@@ -167,6 +168,8 @@ class _Run:
                 self.measure()
                 self.loop(callback)
         except KeyboardInterrupt:
+            if self.good_at == len(self.losses):  # in the middle of an update, which is not counted
+                self.network.vector[:] = self.good
             self.end(Stop.INTERRUPTED, f"after step {len(self.losses)} of {self.steps}")
         except StopIteration:
             self.end(Stop.CALLBACK, f"after step {len(self.losses)} of {self.steps}")
@@ -174,6 +177,8 @@ class _Run:
             # The loss after the last update was not asked for by any step.
             if self.losses and self.stop is not Stop.NOT_FINITE and not self.is_good():
                 self.restore(f"after step {len(self.losses)}")
+            elif self.stop is Stop.FINISHED and (grown := self.grown()):
+                self.message = f"{self.message}, but {grown}"
             if not self.measured or self.measured[-1][0] != len(self.losses):
                 self.measure()
 
@@ -187,7 +192,14 @@ class _Run:
             if not math.isfinite(loss):
                 self.restore(f"it was {loss} in step {len(self.losses) + 1}")
                 return
+            # The scalar product is cheap, and finite unless an entry is not (or they are huge).
+            if not math.isfinite(float(gradient @ gradient)) and not np.isfinite(gradient).all():
+                self.end(
+                    Stop.NOT_FINITE, f"the gradient has entries that are not finite in step {len(self.losses) + 1}"
+                )
+                return
             self.good[:] = vector
+            self.good_at = len(self.losses)
             self.rule.apply(vector, gradient, state)
             self.losses.append(loss)
             self.evaluations += self.price[len(x)]
@@ -204,14 +216,14 @@ class _Run:
     def batches(self) -> Iterator[tuple[Array, Targets]]:
         """Draw all batches of the run, each converted to the network's dtype."""
         images, dtype = self.dataset.train_x, self.network.dtype
-        count, done = len(self.labels), 0
+        count, done = len(self.targets), 0
         while True:
             order = self.order_rng.permutation(count)
             for start in range(0, count, self.batch_size):
                 if done == self.steps:
                     return
                 chosen = order[start : start + self.batch_size]
-                yield images[chosen].astype(dtype, copy=False), self.labels[chosen]
+                yield images[chosen].astype(dtype, copy=False), self.targets[chosen]
                 done += 1
 
     def measure(self) -> None:
@@ -232,14 +244,22 @@ class _Run:
     def is_good(self) -> bool:
         """Tell whether weights and training loss are finite."""
         finite = bool(np.isfinite(self.network.vector).all())
-        return finite and math.isfinite(self.network.loss(self.dataset.train_x, self.labels))
+        return finite and math.isfinite(self.network.loss(self.dataset.train_x, self.targets))
 
     def restore(self, detail: str) -> None:
-        """Go back to the last weights that gave a finite loss; a measurement of later ones does not count."""
+        """Go back to the last weights that gave a finite loss; what came after them does not count."""
         self.network.vector[:] = self.good
-        if self.losses and self.measured[-1][0] == len(self.losses):
+        del self.losses[self.good_at :]
+        while self.measured and self.measured[-1][0] > len(self.losses):
             self.measured.pop()
         self.end(Stop.NOT_FINITE, f"{detail}: {self._advice()}")
+
+    def grown(self) -> str:
+        """Say so where the loss of the last epoch is clearly above that of the first step."""
+        first, last = self.losses[0], float(np.mean(self.losses[-self.per_epoch :]))
+        if len(self.losses) < 2 or last <= 1.1 * first:
+            return ""
+        return f"the loss grew from {first:.4g} to {last:.4g}: {self._advice()}"
 
     def end(self, stop: Stop, detail: str) -> None:
         self.stop, self.message = stop, f"{stop.value} ({detail})"
@@ -274,13 +294,13 @@ class _Run:
                 "steps": self.steps,
                 "seed": self.seed,
                 "dataset": self.dataset.name,
-                "training_images": len(self.labels),
+                "training_images": len(self.targets),
             },
         )
 
 
 def _checked_fit(network: Network, dataset: Dataset) -> NDArray[Any]:
-    """Check every split against the network, and give the training labels as the losses take them."""
+    """Check every split against the network, and give the training targets as the losses take them."""
     if not isinstance(network, Network) or not isinstance(dataset, Dataset):
         raise InputError(
             f"train takes a Network and a Dataset, not {type(network).__name__} and {type(dataset).__name__}"
@@ -297,7 +317,9 @@ def _checked_fit(network: Network, dataset: Dataset) -> NDArray[Any]:
         for x, labels in splits
         if x is not None and labels is not None
     ]
-    return checked[0][1]
+    # Targets were checked by the dataset; soft ones must not be hardened to their labels.
+    given = dataset.train_targets
+    return checked[0][1] if given is None else network.targets(given, len(given))
 
 
 def _checked_count(name: str, value: object) -> int:

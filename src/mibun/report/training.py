@@ -307,7 +307,10 @@ def _engine(history: History, network: Network, dataset: Dataset, seconds_per_fo
         paragraph(_ENGINES.get(kind, f"The engine {engine or 'of this run'} is not one of mibun's own.")),
         paragraph(_loop(history, network.vector.size, batch, forward, is_loop=kind == _LOOP)),
         table(["", f"this run: {engine or _ABSENT}", "loop over all parameters"], rows),
-        paragraph("An evaluation is the value of one nonlinear unit, or of the loss, for one image."),
+        paragraph(
+            "An evaluation is the value of one nonlinear unit, or of the loss, for one image. A difference that is "
+            "computed by one formula counts as the two values that it is the difference of."
+        ),
     )
 
 

@@ -240,3 +240,15 @@ def test_the_real_files_normalised():
     assert mnist.train_x.max() == 1
     assert mnist.train_x.mean(dtype=np.float64) == pytest.approx(0.1306604762738429, abs=1e-7)
     assert mnist.name == "mnist"
+
+
+@pytest.mark.parametrize("name", [NAMES[1], NAMES[3]])
+def test_a_stray_label_does_not_make_classes_that_nothing_shows(tmp_path, name, monkeypatch):
+    contents = tiny()
+    stray = contents | {name: contents[name][:-1] + bytes([255])}
+    with pytest.raises(DataError, match=rf"{name} holds the label 255, but only \d+ different labels occur"):
+        load_mnist(put(tmp_path / "set", stray))
+    put(tmp_path / "data" / "mnist", contents | {name: contents[name][:-1] + bytes([10])})
+    monkeypatch.setenv("MIBUN_DATA", str(tmp_path / "data"))
+    with pytest.raises(DataError, match="holds the label 10; expected labels from 0 to 9, as MNIST has"):
+        load_mnist()

@@ -100,6 +100,7 @@ def load_mnist(
         if not in_cache:
             raise
         raise DataError(f"{error} The file is in mibun's cache: delete it, and it is downloaded again.") from error
+    _check_classes(files, train_labels, test_labels, 10 if root is None else None)
     if count >= len(train_x):
         raise InputError(
             f"validation={count} is given, but there are only {len(train_x)} training images; expected "
@@ -117,6 +118,23 @@ def load_mnist(
         name="mnist" if root is None else Path(root).resolve().name,
     )
     return dataset.with_targets() if one_hot else dataset
+
+
+def _check_classes(files: list[Path], train_labels: Array, test_labels: Array, classes: int | None) -> None:
+    """Refuse labels of classes that no training image shows: one wrong byte would give a network of 256 outputs."""
+    shown = len(np.unique(train_labels))
+    for path, labels in ((files[1], train_labels), (files[3], test_labels)):
+        largest = int(labels.max(initial=0))
+        if classes is not None and largest >= classes:
+            raise DataError(
+                f"{path} holds the label {largest}; expected labels from 0 to {classes - 1}, as MNIST has. "
+                "The file is damaged or another one: fetch it again, or give its folder as root."
+            )
+        if largest > 2 * shown:
+            raise DataError(
+                f"{path} holds the label {largest}, but only {shown} different labels occur in the training data; "
+                "expected labels 0, 1, 2, ... nearly all of which occur. Number the classes from 0 on."
+            )
 
 
 def _validation_count(validation: Any) -> int:

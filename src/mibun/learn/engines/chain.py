@@ -2,8 +2,8 @@
 
 Each elementary piece is differenced where it stands: every activation at every unit's own input, the loss in
 each of its outputs. Linear maps are moved exactly, for a difference of a linear map is the map itself at every h.
-The chain rule composes the pieces from the loss back to the first layer, so that one gradient costs about
-three forward passes, whatever the number of parameters. See `mibun.learn.layers` for the differences.
+The chain rule composes the pieces from the loss back to the first layer, so that one gradient costs a few
+forward passes, whatever the number of parameters. See `mibun.learn.layers` for the differences.
 
 The error of an entry adds up, by the worst case, what each piece may have lost: truncation of its difference,
 rounding of its difference, and rounding of all sums of products on the way forward and back (running error
@@ -68,7 +68,7 @@ class Chain:
         rng
             Not used: this engine draws nothing.
         errors
-            Whether to bound the errors, at about ten times the time; without, every error is inf.
+            Whether to bound the errors, at ten to twenty times the time; without, every error is inf.
 
         Raises
         ------

@@ -23,7 +23,8 @@ class Cost:
     Attributes
     ----------
     evaluations
-        Elementary evaluations: values of one nonlinear unit, or of the loss, for one sample.
+        Elementary evaluations: values of one nonlinear unit, or of the loss, for one sample. A difference that is
+        computed by one formula counts as the two values that it is the difference of.
     forward_equivalents
         Work in multiples of one forward pass of the batch, matrix products counted.
     """
