@@ -17,10 +17,12 @@ from mibun.learn import Network
 
 FILES = {"history.json", "report.html", "settings.json", "weights.npz"}
 
-# A shell in the background has its children ignore Ctrl-C, and so may whatever runs these tests.
+# A shell in the background has its children ignore Ctrl-C, nohup a hang-up, and so may whatever runs these tests.
 PLAIN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in {'SIGTERM', 'SIGHUP'} & set(dir(signal)):
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
 from mibun.cli import main
 """
 WITHOUT_PLOT = "import sys; sys.modules['matplotlib'] = None\n" + PLAIN
@@ -211,12 +213,12 @@ def _plain(line):
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_a_program_from_outside_keeps_what_was_learnt(tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_what_ends_a_program_from_outside_keeps_what_was_learnt(tmp_path, name):
     with started(tmp_path, WITHOUT_PLOT + GO, "learn", "--epochs", "100000") as process:
         wait_for(process, "step 1 of ")
         time.sleep(0.2)
-        process.send_signal(number)
+        process.send_signal(getattr(signal, name))
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert complete(tmp_path / "runs" / "0001")[0]["stop"] == "interrupted"
