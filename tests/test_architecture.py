@@ -1,6 +1,7 @@
 """The laws of the house: who may import what, what is public, what an import costs, how long things may be."""
 
 import ast
+import inspect
 import io
 import json
 import os
@@ -23,7 +24,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("structure",),
-    ("result", "status"),
+    ("result", "status", "stencil", "formula"),
+    ("conversation", "plan"),
+    ("methods", "evaluate"),
+    ("derivatives",),
     ("descent",),
     ("learn",),
     ("book",),
@@ -137,7 +141,10 @@ def test_no_empty_placeholder_module() -> None:
         assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), f"{file} says nothing"
 
 
-PUBLIC_MODULES = ["mibun", *(f"mibun.{name}" for name in ("book", "descent", "draw", "errors", "learn", "result"))]
+PUBLIC_MODULES = [
+    "mibun",
+    *(f"mibun.{name}" for name in ("book", "descent", "draw", "errors", "formula", "learn", "methods", "result")),
+]
 
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)
@@ -146,17 +153,18 @@ def test_public_names_are_sorted_there_and_documented(name: str) -> None:
     assert list(module.__all__) == sorted(module.__all__)
     for public in module.__all__:
         value = getattr(module, public)
-        # Values such as tables of rows are documented where they stand.
-        if callable(value) or hasattr(value, "__path__"):
+        # Values such as tables of rows, and names for types, are documented where they stand.
+        if isinstance(value, type) or inspect.isroutine(value) or hasattr(value, "__path__"):
             assert (value.__doc__ or "").strip(), f"{name}.{public} has no docstring"
 
 
-def test_the_top_shows_nothing_else() -> None:
+def test_the_top_shows_its_public_names_and_nothing_else() -> None:
     program = "import mibun, json; print(json.dumps([n for n in vars(mibun) if not n.startswith('_')]))"
     shown = json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
-    internal = {"descent", "result", "status", "structure"}  # submodules, set by Python when they are imported
-    assert set(shown) - internal - {"importlib", "ModuleType"} <= set(mibun.__all__)
+    assert set(shown) <= {*mibun.__all__, "importlib", "TYPE_CHECKING", "Any"}
     assert set(mibun.__all__) <= set(dir(mibun))
+    for name in mibun.__all__:
+        assert getattr(mibun, name) is getattr(mibun, name)
 
 
 def test_unknown_names_are_attribute_errors() -> None:

@@ -1,25 +1,63 @@
 """Derivatives of anything that can be evaluated, and networks that learn by them.
 
+`derivative`, `partial`, `gradient`, `directional`, `jacobian` and `vjp` differentiate what can only be evaluated, with
+an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are their methods.
 `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw` the
-pictures; all three are loaded on first use. `Derivative` is what every derivative comes back as.
+pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
 """
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from mibun import errors
-from mibun.descent.rules import Adam, GradientDescent, Momentum
-from mibun.result import Derivative, Status
+if TYPE_CHECKING:
+    from mibun import book, draw, errors, learn
+    from mibun.derivatives import derivative, directional, gradient, jacobian, partial, vjp
+    from mibun.descent.rules import Adam, GradientDescent, Momentum
+    from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
+    from mibun.result import Derivative, Status
 
-__all__ = ["Adam", "Derivative", "GradientDescent", "Momentum", "Status", "book", "draw", "errors", "learn"]
+__all__ = [
+    "Adam",
+    "Adaptive",
+    "Backward",
+    "Central",
+    "ComplexStep",
+    "Derivative",
+    "Forward",
+    "GradientDescent",
+    "Momentum",
+    "Status",
+    "book",
+    "derivative",
+    "directional",
+    "draw",
+    "errors",
+    "gradient",
+    "jacobian",
+    "learn",
+    "partial",
+    "vjp",
+]
 __version__ = "0.1.0"
 
-_LOADED_ON_FIRST_USE = frozenset({"book", "draw", "learn"})
+#: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
+_HOMES = {
+    "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "partial", "vjp"),
+    "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
+    "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
+    "mibun.result": ("Derivative", "Status"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = frozenset({"book", "draw", "errors", "learn"})
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in _LOADED_ON_FIRST_USE:
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
         return importlib.import_module(f"mibun.{name}")
+    if name in _HOME_OF:
+        # Kept, so that the next look-up does not come here.
+        value = globals()[name] = getattr(importlib.import_module(_HOME_OF[name]), name)
+        return value
     raise AttributeError(f"module 'mibun' has no attribute {name!r}")
 
 

@@ -394,7 +394,9 @@ def _holds_arrays(x: Sequence[Any]) -> bool:
 
 def _leaf(x: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, bool]:
     """Shape, dtype for f, whether it is a number, and whether it is a number of Python."""
-    if isinstance(x, np.ma.MaskedArray):
+    # Loading numpy.ma takes longer than all of this package; without it there are no masked arrays.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(x, masked.MaskedArray):
         raise InputError(f"{name} is a masked array; {EXPECTED}; write x.filled(...) with a number for the gaps")
     if isinstance(x, np.ndarray | np.generic):
         return x.shape, _floating(x.dtype, name, x), isinstance(x, np.generic), False

@@ -17,7 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0: done; 1: training diverged, or a package is missing; 2: something given cannot be used; 130: interrupted.
+        0: done; 1: training diverged, a derivative has no number that can be trusted, or a
+        package is missing; 2: something given cannot be used; 130: interrupted.
     """
     try:
         import click  # noqa: F401

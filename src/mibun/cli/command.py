@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import click
 
 from mibun import __version__
+from mibun.cli.derivative import derivative
+from mibun.cli.gradient import gradient
 from mibun.cli.learn import learn
 from mibun.errors import MibunError
 
@@ -23,6 +25,8 @@ def mibun(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+mibun.add_command(derivative)
+mibun.add_command(gradient)
 mibun.add_command(learn)
 
 

@@ -1,0 +1,69 @@
+"""What a method and the one who leads it say to each other; the method never calls f.
+
+A method talks about one number x at a time. It yields a tuple of points and is sent the values of f there, in the
+same order; what it returns at the end is an `Estimate`. A point where f is not defined (a domain exception, outside
+the bounds) is answered with nan; nan and inf that f gives are passed on. Several conversations, one for each element
+of an array, can be led side by side, and their points evaluated together: serial, vectorized, by workers or from a
+store. A conversation can also be led by hand, without any f:
+
+>>> from mibun.conversation import Request
+>>> from mibun.methods import Forward
+>>> talk = Forward(step=0.5).converse(3.0, Request())
+>>> points = next(talk)
+>>> points
+(3.0, 3.5, 4.0)
+>>> try:
+...     talk.send([point * point for point in points])
+... except StopIteration as end:
+...     print(end.value.value)
+6.5
+"""
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from mibun.status import Status
+
+__all__ = ["Conversation", "Estimate", "Method", "Request"]
+
+
+class Estimate(NamedTuple):
+    """What a method found for one element."""
+
+    value: float
+    truncation: float
+    rounding: float
+    status: Status
+    step: float  #: the largest h that was used
+    noise: float  #: absolute noise level of f that was found or assumed
+    message: str = ""  #: for a note, where the status is not plainly converged
+    left: float | None = None  #: slope from the left, at a kink
+    right: float | None = None  #: slope from the right, at a kink
+
+
+class Request(NamedTuple):
+    """What the caller asks of a method."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+    lower: float = float("-inf")
+    upper: float = float("inf")
+    noise: float | None = None  #: absolute noise level of f; None: to be found
+    budget: int = 40  #: most points of one element, x among them; the method ends with what it has
+    unit: float = 2.0**-52  #: relative spacing of the floats that x and f have (2**-23 for float32)
+
+
+#: Points are floats; a method for analytic f may ask for complex ones, and is answered with complex values.
+Conversation = Generator[tuple[complex, ...], Sequence[Any], Estimate]
+
+
+@runtime_checkable
+class Method(Protocol):
+    """An immutable value that can differentiate; an object of yours with this method can be passed as `method=`.
+
+    Two conversations with equal requests and equal answers are equal. A smaller budget ends a conversation earlier
+    and changes nothing before that: the one who leads relies on it where several conversations share points.
+    """
+
+    def converse(self, x: float, request: Request) -> Conversation:
+        """Start a conversation about the derivative at x."""

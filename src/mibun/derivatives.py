@@ -1,0 +1,615 @@
+"""The verbs: derivative, partial, gradient, directional, jacobian, vjp. They check what is given, and route it."""
+
+import math
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Method, Request
+from mibun.errors import FunctionUnchanged, InputError
+from mibun.evaluate import Led, Serial, Vectorized, alone, lead
+from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
+from mibun.evaluate.serial import located
+from mibun.methods import choose_method
+from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
+from mibun.result import Derivative
+from mibun.status import Note, Status
+from mibun.structure import Structure
+
+__all__ = ["derivative", "directional", "gradient", "jacobian", "partial", "vjp"]
+
+DEFAULT: Final = Request()
+LARGEST: Final = sys.float_info.max
+UNCHANGED: Final = "f did not change: does it use its argument?"
+
+OPTIONS: Final = """
+    method : str or method value
+        "adaptive" finds the step and bounds the error. "forward", "backward", "central" have a fixed step and "complex"
+        a complex one; their error is an estimate. A value such as ``Central(accuracy=4, step=1e-3)`` has settings.
+    rtol, atol : float, optional
+        Stop when error <= atol + rtol·|value|. Default: as good as floats allow.
+    bounds : (lower, upper), optional
+        f is not evaluated outside them: two numbers, or arrays or structures like x; None means no bound.
+    noise : float, optional
+        Absolute noise level of f. Default: found.
+    budget : int, optional
+        Most evaluations of f, never passed: split evenly before the start. Default: 40 an element.
+    vectorized : bool
+        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 128 KB."""
+
+ERRORS: Final = """
+    InputError
+        If x, an option or what f returns cannot be used: it says what was given and what to write instead.
+    Exception
+        What f raises at x, or at every other point; ArithmeticError and ValueError at some points mean outside the
+        domain of f, and another step or side is used."""
+
+Verb = TypeVar("Verb", bound=Callable[..., Derivative])
+
+
+class Options(NamedTuple):
+    """What all verbs take."""
+
+    method: Any
+    rtol: float | None
+    atol: float
+    bounds: Any
+    noise: float | None
+    budget: int | None
+    vectorized: bool
+
+
+class Given(NamedTuple):
+    """x, taken apart."""
+
+    structure: Structure
+    vector: NDArray[Any]
+    lower: NDArray[Any]
+    upper: NDArray[Any]
+
+
+def _documented(verb: Verb) -> Verb:
+    """Put the text about options and errors, which is the same for all verbs, where the docstring wants it."""
+    verb.__doc__ = (verb.__doc__ or "").replace("\n    {options}", OPTIONS).replace("\n    {errors}", ERRORS)
+    return verb
+
+
+@_documented
+def derivative(
+    f: Callable[[Any], Any],
+    x: Any,
+    *,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Differentiate a function of one number, at one point or at many.
+
+    Parameters
+    ----------
+    f : callable
+        From one number to a number, an array of shape T or a structure.
+    x : number or array of shape X
+        Every entry is a point on its own. Complex x means an analytic f: its slopes along the real and the imaginary
+        axis are both taken, and where they differ f is refused (status unresolved).
+    {options}
+
+    Returns
+    -------
+    Derivative
+        Of shape (*X, *T), with a bound on the error of every entry.
+
+    Raises
+    ------
+    {errors}
+
+    Examples
+    --------
+    >>> import math
+    >>> import mibun.derivatives as mb
+    >>> d = mb.derivative(math.sin, 1.0)
+    >>> abs(d.value - math.cos(1.0)) <= d.error < 1e-12
+    True
+    >>> d = mb.derivative(lambda t: [math.cos(t), math.sin(t)], [0.0, 1.0])
+    >>> d.value.shape, bool(abs(d.value[1, 0] + math.sin(1.0)) <= d.error[1, 0])
+    ((2, 2), True)
+    """
+    known: tuple[Any, ...] = ()
+    chosen, request = _asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
+    if (type(x) is float or type(x) is int) and bounds is None and not vectorized and abs(x) <= LARGEST:
+        start = float(x)
+        with np.errstate(all="ignore"):
+            f0 = _at(f, start)
+            # float64 is a float, and so is what math returns; a bool is no number
+            if isinstance(f0, float) or type(f0) is int:
+                return _scalar(f, start, float(f0), chosen, request)
+        known = (f0,)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    given = _taken(x, options, complex_too=True)
+    structure, vector = given.structure, given.vector
+    if structure.kind == "structure":
+        raise InputError("x is a structure; derivative differentiates at one number or an array of them, use gradient")
+    plan = pointwise(structure, vector)
+    if vector.dtype.kind == "c":
+        plan = both_axes(plan, pointwise(structure, vector, imaginary=True))
+        given = given._replace(lower=np.full(2 * vector.size, -math.inf), upper=np.full(2 * vector.size, math.inf))
+    evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan, known)
+    led = _lead(chosen, plan, request, given, evaluator, budget)
+    table = Table.of(led)
+    centres = np.array(led.centres)
+    if vector.dtype.kind == "c":
+        table, centres = table.analytic(), centres[: len(centres) // 2]
+    if led.values.complex:
+        centres = _joined(centres)
+    arrange = points_first(structure.leaves[0].shape, led.values.structure)
+    found = _result(table, arrange, led, evaluator, given, arrange(table.noise), arrange(centres))
+    return _warned(found, table)
+
+
+@_documented
+def partial(
+    f: Callable[[Any], Any],
+    x: Any,
+    index: Any,
+    *,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Differentiate f with respect to one entry of x, while all others stay.
+
+    Parameters
+    ----------
+    f : callable
+        From x to a number, an array of shape T or a structure.
+    x : number, array or structure
+    index : int, tuple
+        Which entry: flat, ``(2, 1)`` in an array, ``("W", 2, 1)`` in a structure.
+    {options}
+
+    Returns
+    -------
+    Derivative
+        Of the shape of f(x).
+
+    Raises
+    ------
+    {errors}
+
+    Examples
+    --------
+    >>> import mibun.derivatives as mb
+    >>> d = mb.partial(lambda x: x[0] ** 2 + x[1] ** 3, [3.0, 4.0], 1)
+    >>> abs(d.value - 48.0) <= d.error < 1e-9
+    True
+    """
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    chosen, request = _asked(f, *options)
+    given = _taken(x, options)
+    place = given.structure.index(index)
+    plan = coordinatewise(given.structure, given.vector, [place])
+    given = given._replace(lower=given.lower[[place]], upper=given.upper[[place]])
+    return _single(f, plan, chosen, request, given, options)
+
+
+@_documented
+def directional(
+    f: Callable[[Any], Any],
+    x: Any,
+    direction: Any,
+    *,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Differentiate ``f(x + t·direction)`` with respect to t at t = 0: the Jacobian times the direction.
+
+    Parameters
+    ----------
+    f : callable
+        From x to a number, an array of shape T or a structure.
+    x : number, array or structure
+    direction : like x
+        Not normalised: twice the direction has twice the derivative. Steps, too, are in units of it.
+    {options}
+
+    Returns
+    -------
+    Derivative
+        Of the shape of f(x).
+
+    Raises
+    ------
+    {errors}
+
+    Examples
+    --------
+    >>> import mibun.derivatives as mb
+    >>> d = mb.directional(lambda x: x[0] * x[1], [3.0, 4.0], [1.0, 2.0])
+    >>> abs(d.value - 10.0) <= d.error < 1e-11
+    True
+    """
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    chosen, request = _asked(f, *options)
+    given = _taken(x, options)
+    structure, vector = given.structure, given.vector
+    way = structure.flatten(direction, dtype=np.float64, name="direction")
+    if not np.isfinite(way).all() or not way.any():
+        raise InputError(f"direction is {direction!r}; expected finite numbers that are not all 0")
+    plan = along(structure, vector, way)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.stack([(given.lower - vector) / way, (given.upper - vector) / way])[:, way != 0]
+    # a little less than the way to the bounds, so that rounding does not lead across them
+    shrink = 1.0 - 2.0**-48
+    low, high = float(ends.min(axis=0).max()) * shrink, float(ends.max(axis=0).min()) * shrink
+    if not low < high:
+        raise InputError(f"bounds are {bounds!r}; they leave no room along the direction on either side of x")
+    start = plan.starts[0]
+    given = given._replace(lower=np.array([start + low]), upper=np.array([start + high]))
+    return _single(f, plan, chosen, request, given, options)
+
+
+@_documented
+def gradient(
+    f: Callable[[Any], Any],
+    x: Any,
+    *,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Differentiate a function that returns one number, with respect to every entry of x.
+
+    Parameters
+    ----------
+    f : callable
+        From x to one number, as a number or as an array with one entry.
+    x : number, array or structure
+    {options}
+
+    Returns
+    -------
+    Derivative
+        With the structure of x.
+
+    Raises
+    ------
+    {errors}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mibun.derivatives as mb
+    >>> d = mb.gradient(lambda p: p["a"] * np.sum(p["b"] ** 2), {"a": 2.0, "b": np.array([1.0, 3.0])})
+    >>> abs(d.value["a"] - 10.0) <= d.error["a"], bool(np.all(abs(d.value["b"] - [4.0, 12.0]) <= d.error["b"]))
+    (True, True)
+    """
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    return _warned(*_gradient(f, x, options))
+
+
+@_documented
+def jacobian(
+    f: Callable[[Any], Any],
+    x: Any,
+    *,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Differentiate every number that f returns with respect to every entry of x.
+
+    All numbers that f returns share the points at which f is evaluated; each has a step and a bound of its own, so
+    outputs of different scale do not spoil each other.
+
+    Parameters
+    ----------
+    f : callable
+        From x to a number, an array of shape T or a structure.
+    x : number, array of shape S or structure
+    {options}
+
+    Returns
+    -------
+    Derivative
+        (*T, *S); for structures that of f(x), with the structure of x in each leaf.
+
+    Raises
+    ------
+    {errors}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mibun.derivatives as mb
+    >>> d = mb.jacobian(lambda x: np.array([x[0] * x[1], np.exp(x[0])]), [0.0, 2.0])
+    >>> bool(np.all(abs(d.value - [[2.0, 0.0], [1.0, 0.0]]) <= d.error)), bool(np.all(d.error < 1e-11))
+    (True, True)
+    """
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    chosen, request = _asked(f, *options)
+    given = _taken(x, options)
+    plan = coordinatewise(given.structure, given.vector)
+    evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
+    led = _lead(chosen, plan, request, given, evaluator, budget)
+    table = Table.of(led)
+    arrange = values_first(given.structure, led.values.structure)
+    found = _result(
+        table, arrange, led, evaluator, given, level(led.values, table.noise), led.values.built(led.centres[0])
+    )
+    return _warned(found, table)
+
+
+@_documented
+def vjp(
+    f: Callable[[Any], Any],
+    x: Any,
+    cotangent: Any,
+    *,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Multiply the transposed Jacobian by a cotangent: the gradient of ``sum(conj(cotangent) · f(x))``.
+
+    It costs as much as a gradient, however many numbers f returns. Entries of f whose cotangent is 0 do not count, even
+    where they are nan.
+
+    Parameters
+    ----------
+    f : callable
+        From x to a number, an array of shape T or a structure.
+    x : number, array or structure
+    cotangent : like f(x)
+    {options}
+
+    Returns
+    -------
+    Derivative
+        With the structure of x; `fx` is f(x), `noise` that of the sum.
+
+    Raises
+    ------
+    {errors}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mibun.derivatives as mb
+    >>> d = mb.vjp(lambda x: np.array([x[0] * x[1], x[1] ** 2]), [3.0, 4.0], [1.0, 10.0])
+    >>> bool(np.all(abs(d.value - [4.0, 83.0]) <= d.error))
+    True
+    """
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    _asked(f, *options)
+    values = Structure.of(cotangent, name="cotangent")
+    weights = np.conj(values.flatten(cotangent, name="cotangent"))
+    if not np.isfinite(weights).all():
+        raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
+    counting = np.flatnonzero(weights)
+    weights = weights[counting]
+    at_x: list[Any] = []
+
+    def weighed(point: Any) -> Any:
+        value = f(point)
+        if not at_x:
+            at_x.append(value)
+        return _rows(values, value, vectorized)[..., counting] @ weights
+
+    found, table = _gradient(weighed, x, options)
+    fx = values.unflatten(_rows(values, at_x[0], vectorized).reshape(-1), cast=False)
+    return _warned(replace(found, fx=fx), table)
+
+
+def _rows(values: Structure, value: Any, vectorized: bool) -> NDArray[Any]:
+    """Flatten what f returned, (size,) or (m, size), in the layout of the cotangent."""
+    columns = []
+    for leaf, part in zip(values.leaves, values.parts(value, name="f(x)"), strict=True):
+        array = np.asarray(part)
+        if array.shape[vectorized:] != leaf.shape or array.ndim < vectorized:
+            name = f" of {leaf.name}" if leaf.name else ""
+            raise InputError(
+                f"the cotangent{name} has shape {leaf.shape}, f(x) {array.shape[vectorized:]}; expected equal ones"
+            )
+        columns.append(array.reshape(*array.shape[:vectorized], -1))
+    return np.concatenate(columns, axis=-1)
+
+
+def _gradient(f: Callable[[Any], Any], x: Any, options: Options) -> tuple[Derivative, Table]:
+    """Differentiate with respect to every entry."""
+    chosen, request = _asked(f, *options)
+    given = _taken(x, options)
+    plan = coordinatewise(given.structure, given.vector)
+    evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+    led = _lead(chosen, plan, request, given, evaluator, options.budget, scalar=True)
+    table = Table.of(led)
+
+    def arrange(matrix: NDArray[Any]) -> Any:
+        return given.structure.unflatten(matrix[:, 0], cast=False)
+
+    fx = _joined(np.array(led.centres))[0, 0] if led.values.complex else led.centres[0][0]
+    noise = float(table.noise.max())
+    return _result(table, arrange, led, evaluator, given, noise, complex(fx) if led.values.complex else fx), table
+
+
+def _single(
+    f: Callable[[Any], Any], plan: Plan, chosen: Method, request: Request, given: Given, options: Options
+) -> Derivative:
+    """Differentiate with respect to the one element of a plan."""
+    evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+    led = _lead(chosen, plan, request, given, evaluator, options.budget)
+    table = Table.of(led)
+    arrange = points_first((), led.values.structure)
+    return _result(
+        table, arrange, led, evaluator, given, level(led.values, table.noise), led.values.built(led.centres[0])
+    )
+
+
+def _scalar(f: Callable[[Any], Any], x: float, f0: float, method: Method, request: Request) -> Derivative:
+    """Differentiate a function from float to float; nothing here is done for arrays."""
+    estimate, evaluations, faults = alone(f, x, f0, method, request)
+    value, truncation, rounding, status, step, noise, message, left, right = estimate
+    error = truncation + rounding
+    if not error - error == value - value == 0.0:  # inf or nan
+        value, truncation, rounding, status = settled(estimate)[:4]
+        error = truncation + rounding
+    notes: tuple[Note, ...] = ()
+    if message or status is not Status.CONVERGED:
+        text = message or status.value.split(";")[0]
+        if faults is not None:
+            text = f"{text}; {faults.texts[0]}"
+        notes = (Note((), status, text, left, right),)
+    return Derivative(value, error, truncation, rounding, status, step, evaluations, noise, f0, None, notes)
+
+
+def _at(f: Callable[[Any], Any], x: float) -> Any:
+    """Evaluate f at x itself, where every exception is raised, with x in it."""
+    try:
+        return f(x)
+    except Exception as reason:  # named and raised again, whatever it is
+        located(reason, f"f raised this at x = {x!r}")
+        raise
+
+
+def _lead(
+    method: Method,
+    plan: Plan,
+    request: Request,
+    given: Given,
+    evaluator: Serial | Vectorized,
+    budget: int | None,
+    scalar: bool = False,
+) -> Led:
+    """Lead the conversations about all elements, each with its own bounds."""
+    requests = [
+        request._replace(lower=lower, upper=upper, unit=unit)
+        for lower, upper, unit in zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
+    ]
+    with np.errstate(all="ignore"):
+        return lead(method, plan, requests, evaluator, budget, scalar)
+
+
+def _result(
+    table: Table, arrange: Arrange, led: Led, evaluator: Serial | Vectorized, given: Given, noise: Any, fx: Any
+) -> Derivative:
+    """Build the result in the precision of x, at least float64."""
+    dtype = np.longdouble if given.vector.dtype == np.longdouble else np.float64
+    return gathered(
+        table, arrange, evaluations=led.evaluations, noise=noise, fx=fx, dtype=dtype, remark=evaluator.remark
+    )
+
+
+def _warned(found: Derivative, table: Table) -> Derivative:
+    """Warn if f is the same at all points of two or more elements: the mistake of an f that ignores its argument."""
+    if len(table.codes) > 1 and (table.codes == Status.INSENSITIVE.code).all():
+        warnings.warn(UNCHANGED, FunctionUnchanged, stacklevel=3)
+    return found
+
+
+def _joined(rows: NDArray[Any]) -> NDArray[Any]:
+    """Make complex numbers of rows that hold all real parts and then all imaginary ones."""
+    half = rows.shape[1] // 2
+    return np.asarray(rows[:, :half] + 1j * rows[:, half:])
+
+
+def _asked(
+    f: Any, method: Any, rtol: Any, atol: Any, bounds: Any, noise: Any, budget: Any, vectorized: Any
+) -> tuple[Method, Request]:
+    """Check the options, but for the bounds, which depend on x; fast where all are as usual."""
+    if not callable(f):
+        raise InputError(f"f is {f!r}; expected a function, then x: gradient(f, x)")
+    if (
+        rtol is None
+        and type(atol) is float
+        and atol == 0.0
+        and noise is None
+        and budget is None
+        and type(vectorized) is bool
+    ):
+        return choose_method(method), DEFAULT
+    for name, given in (("rtol", rtol), ("atol", atol), ("noise", noise)):
+        if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
+            raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | np.integer) or budget < 1):
+        raise InputError(f"budget is {budget!r}; expected a whole number of evaluations, at least 1")
+    if not isinstance(vectorized, bool | np.bool_):
+        raise InputError(f"vectorized is {vectorized!r}; expected True or False")
+    most = DEFAULT.budget if budget is None else min(int(budget), DEFAULT.budget)
+    level_given = None if noise is None else float(noise)
+    return choose_method(method), Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most)
+
+
+def _real(given: Any) -> bool:
+    return isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
+
+
+def _taken(x: Any, options: Options, complex_too: bool = False) -> Given:
+    """Take x apart, and check it and its bounds."""
+    structure = Structure.of(x)
+    vector = structure.flatten(x)
+    if vector.dtype.kind == "c" and not complex_too:
+        raise InputError("x is complex; expected real numbers: only derivative takes a complex x, for an analytic f")
+    wrong = np.flatnonzero(~np.isfinite(vector))
+    if wrong.size:
+        name = structure.name(int(wrong[0]))
+        raise InputError(
+            f"x is {vector[wrong[0]]} at {name}; expected finite numbers: differences need a step around x"
+        )
+    if options.bounds is None:
+        lower, upper = np.full(vector.size, -math.inf), np.full(vector.size, math.inf)
+    else:
+        lower, upper = _bounds(structure, vector, options.bounds)
+    return Given(structure, vector, lower, upper)
+
+
+def _bounds(structure: Structure, vector: NDArray[Any], bounds: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give the bounds of every entry, and refuse those that exclude x or leave no room."""
+    if vector.dtype.kind == "c":
+        raise InputError("bounds are given for a complex x; complex numbers have no order, leave bounds out")
+    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+        raise InputError(f"bounds are {bounds!r}; expected two of them, (lower, upper), with None for no bound")
+    ends = []
+    for name, bound, free in zip(("lower bound", "upper bound"), bounds, (-math.inf, math.inf), strict=True):
+        if bound is None or _real(bound):
+            ends.append(np.full(vector.size, free if bound is None else float(bound)))
+        else:
+            ends.append(structure.flatten(bound, dtype=np.float64, name=name))
+    lower, upper = ends
+    wrong = np.flatnonzero(~((lower <= vector) & (vector <= upper) & (lower < upper)))
+    if wrong.size:
+        i = int(wrong[0])
+        what = "leave no room" if lower[i] == upper[i] else "exclude x"
+        raise InputError(
+            f"the bounds {lower[i]} and {upper[i]} {what}, which is {vector[i]} at {structure.name(i)}; "
+            "expected lower <= x <= upper with lower < upper"
+        )
+    return lower, upper

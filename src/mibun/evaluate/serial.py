@@ -1,0 +1,140 @@
+"""Evaluate f point by point, and decide what an exception means.
+
+At x itself every exception is raised. At another point ArithmeticError and ValueError mean that the point is outside
+the domain of f: the answer is nan, and the text is kept for the note. If every other point raises, the first exception
+is raised after all: an f that fails everywhere has a fault, not a domain. Any other exception is raised where it
+happens. All are raised as they are, with a note that names the point.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mibun.errors import InputError
+from mibun.evaluate.values import NAN, Values
+from mibun.plan import Plan
+
+__all__ = ["OUTSIDE", "Faults", "Serial", "explain", "located", "shown"]
+
+#: What f raises where it is not defined.
+OUTSIDE: Final = (ArithmeticError, ValueError)
+Asked = Sequence[tuple[int, complex]]
+
+
+class Faults:
+    """Exceptions met so far: how many, the first, and the first text for every element."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+        self.count = 0
+        self.texts: dict[int, str] = {}
+
+    def met(self, element: int, coordinate: complex, reason: Exception) -> None:
+        """Remember that f is not defined at a point."""
+        self.count += 1
+        self.first = self.first or reason
+        self.texts.setdefault(element, f"f raised {type(reason).__name__}({reason}) at {coordinate!r}")
+
+    def unexpected(self, element: int, coordinate: complex) -> None:
+        """Remember that f gave a complex number where it is real at x."""
+        self.texts.setdefault(element, f"f gave a complex number at {coordinate!r}")
+
+    def everywhere(self, others: int) -> None:
+        """Raise the first exception if all points but x raised."""
+        if self.first is not None and self.count == others > 0:
+            raise located(self.first, "f raised at every point that was tried near x, this was the first")
+
+
+class Serial:
+    """Evaluate f point by point. Every call gets a point of its own, so f may write to it and keep it.
+
+    Parameters
+    ----------
+    f : callable
+        From a point of the plan to a number, an array or a structure.
+    plan : Plan
+    known : list
+        f(x), if the caller has it already, as the only entry.
+    """
+
+    def __init__(self, f: Callable[[Any], Any], plan: Plan, known: Sequence[Any] = ()) -> None:
+        self.f, self.plan, self.known = f, plan, known
+        self.faults = Faults()
+        self.remark = ""
+        self.values: Values
+
+    def centres(self, elements: Sequence[int]) -> list[list[float]]:
+        """Evaluate f at x; the first value says what shape f has."""
+        rows: list[list[float]] = []
+        for element in elements:
+            start = self.plan.starts[element]
+            try:
+                value = self.known[0] if self.known else self.f(self.plan.point(element, start))
+            except Exception as reason:  # named and raised again, whatever it is
+                # made anew, because f may have written to the point that it got
+                located(reason, f"f raised this at x = {shown(self.plan.point(element, start))}")
+                raise
+            if not rows:
+                self.values = Values.of(value)
+            row = self.values.row(value)
+            if row is None:
+                raise InputError(f"f gave a complex number at x = {start!r} and real ones before")
+            rows.append(row)
+        return rows
+
+    def __call__(self, asked: Asked) -> list[list[Any]]:
+        """Evaluate f at (element, coordinate) pairs; a row of values for each."""
+        f, point, values = self.f, self.plan.point, self.values
+        number, missing, rows = values.number, [NAN] * values.size, []
+        for element, coordinate in asked:
+            try:
+                value = f(point(element, coordinate))
+            except OUTSIDE as reason:
+                self.faults.met(element, coordinate, reason)
+                rows.append(missing)
+                continue
+            except Exception as reason:
+                explain(reason, self.plan.name(element), coordinate)
+                raise
+            if number and isinstance(value, float):
+                rows.append([float(value)])
+                continue
+            row = values.row(value, analytic=type(coordinate) is complex)
+            if row is None:
+                self.faults.unexpected(element, coordinate)
+            rows.append(row or missing)
+        return rows
+
+
+def explain(reason: Exception, name: str, coordinate: complex) -> None:
+    """Add the point to what f raised at another point than x; raise what a TypeError means at a complex one."""
+    if type(coordinate) is complex and isinstance(reason, TypeError):
+        raise InputError(
+            f"f does not accept complex numbers ({reason}), which the complex step needs; use cmath or NumPy "
+            'functions in f, or method="adaptive"'
+        ) from reason
+    located(reason, f"f raised this near x, with {name} = {coordinate!r}")
+
+
+def located(reason: Exception, place: str) -> Exception:
+    """Add to an exception where it happened: to its message if that is one text, and as a note otherwise.
+
+    An InputError is left as it is: it is about what was given, and says so.
+    """
+    if isinstance(reason, InputError):
+        return reason
+    if len(reason.args) == 1 and isinstance(reason.args[0], str) and type(reason).__str__ is Exception.__str__:
+        reason.args = (f"{reason.args[0]} ({place})",)
+    else:
+        reason.add_note(place)
+    return reason
+
+
+def shown(x: Any) -> str:
+    """Write a point for a message, shortened where it is large."""
+    if isinstance(x, float) and type(x) is float:
+        return repr(x)
+    with np.printoptions(threshold=20, edgeitems=3):
+        text = str(x)
+    return text if len(text) <= 300 else text[:297] + "..."

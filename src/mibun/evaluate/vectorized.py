@@ -1,0 +1,129 @@
+"""Evaluate a vectorized f: all points of a round in few calls, each with a stack of points that fits the cache."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.errors import InputError
+from mibun.evaluate.serial import OUTSIDE, Asked, Faults, explain, located, shown
+from mibun.evaluate.values import NAN, Values
+from mibun.plan import Plan
+
+__all__ = ["Vectorized", "rows_of_chunk"]
+
+#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache.
+CHUNK_BYTES: Final = 2**17
+#: Fewest rows, so that the cost of a call is shared where a row is long ...
+FEWEST_ROWS: Final = 16
+#: ... but never more bytes than these, unless a single row has more.
+MOST_BYTES: Final = 2**26
+
+
+def rows_of_chunk(row_bytes: int) -> int:
+    """Give the number of points in a call: a function of the size of one alone, so that runs can be repeated.
+
+    Examples
+    --------
+    >>> from mibun.evaluate.vectorized import rows_of_chunk
+    >>> [rows_of_chunk(size) for size in (8, 8_000, 8_000_000)]
+    [16384, 16, 8]
+    """
+    return max(1, min(max(CHUNK_BYTES // row_bytes, FEWEST_ROWS), MOST_BYTES // row_bytes))
+
+
+class Vectorized:
+    """Evaluate f on stacks of points. A stack is made for each call, so f may write to it and keep it.
+
+    Parameters
+    ----------
+    f : callable
+        From a stack (m, *S) to values (m, *T).
+    plan : Plan
+    """
+
+    def __init__(self, f: Callable[[Any], Any], plan: Plan) -> None:
+        self.f, self.plan = f, plan
+        self.faults = Faults()
+        self.halved = 0
+        self.chunk = rows_of_chunk(plan.row_bytes)
+        self.values: Values
+
+    @property
+    def remark(self) -> str:
+        """Say that chunks were halved: another size can mean other bits."""
+        if not self.halved:
+            return ""
+        calls = "one call" if self.halved == 1 else f"{self.halved} calls"
+        return f"f raised in {calls} with several points, which were evaluated again in halves"
+
+    def centres(self, elements: Sequence[int]) -> list[list[float]]:
+        """Evaluate f at x; the first value says what shape f has."""
+        places = np.asarray(elements)
+        starts = np.asarray(self.plan.starts)[places]
+        rows = []
+        for begin in range(0, len(places), self.chunk):
+            part = slice(begin, begin + self.chunk)
+            count = len(places[part])
+            try:
+                value = self.f(self.plan.stack(places[part], starts[part]))
+            except Exception as reason:  # named and raised again, whatever it is
+                x = shown(self.plan.stack(places[part], starts[part]))
+                located(reason, f"f raised this in a stack of {count} with x = {x}")
+                raise
+            if not begin:
+                self.values = Values.of(_first(value, count))
+            rows += self.values.stacked(value, count).tolist()
+        return rows
+
+    def __call__(self, asked: Asked) -> list[list[Any]]:
+        """Evaluate f at (element, coordinate) pairs; a row of values for each."""
+        rows: list[list[Any]] = [[]] * len(asked)
+        for analytic in (False, True):
+            places = [i for i, (_, coordinate) in enumerate(asked) if (type(coordinate) is complex) is analytic]
+            if not places:
+                continue
+            elements = np.array([asked[i][0] for i in places])
+            coordinates = np.array([asked[i][1] for i in places])
+            for begin in range(0, len(places), self.chunk):
+                part = slice(begin, begin + self.chunk)
+                for i, row in zip(places[part], self._chunk(elements[part], coordinates[part]).tolist(), strict=True):
+                    rows[i] = row
+        return rows
+
+    def _chunk(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate one stack; where f raises, its halves, down to the points that raise by themselves."""
+        count, analytic = len(elements), coordinates.dtype.kind == "c"
+        try:
+            value = self.f(self.plan.stack(elements, coordinates))
+        except OUTSIDE as reason:
+            if count == 1:
+                self.faults.met(int(elements[0]), coordinates[0].item(), reason)
+                return np.full((1, self.values.size), NAN)
+            self.halved += 1
+            half = count // 2
+            parts = [self._chunk(elements[part], coordinates[part]) for part in (slice(half), slice(half, None))]
+            return np.concatenate(parts)
+        except Exception as reason:
+            explain(reason, self.plan.name(int(elements[0])), coordinates[0].item())
+            raise
+        return self.values.stacked(value, count, analytic)
+
+
+def _first(value: Any, count: int) -> Any:
+    """Take the first value out of a stack of them."""
+    if isinstance(value, dict):
+        return {key: _first(part, count) for key, part in value.items()}
+    if isinstance(value, list | tuple) and any(isinstance(part, np.ndarray | dict) for part in value):
+        parts = [_first(part, count) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if value is None:
+        return None
+    shape = np.shape(value)
+    if not shape or shape[0] != count:
+        raise InputError(
+            f"f was given a stack of {count} points and returned shape {shape}; with vectorized=True the first axis "
+            f"is to count the points: ({count}, ...). Without it f gets one point at a time"
+        )
+    return np.asarray(value)[0]

@@ -1,0 +1,210 @@
+"""The adaptive derivative of many elements at once: the common course, on arrays.
+
+Nearly all elements take the same course: a look at five values, five pairs, the stop test. Here it is taken for all of
+them together, operation by operation as in `scalar`, so that the results are the same bits. Whatever leaves the course
+(about one element in fifty: no scale yet, noise, an edge, a kink) is named at the end, and is led alone.
+"""
+
+import math
+from collections.abc import Generator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.methods.adaptive.ladder import (
+    AMPLIFICATION,
+    EVEN_CONTRAST,
+    ODD_CONTRAST,
+    RUNGS,
+    Corner,
+    corner,
+    extrapolate,
+    five_pairs,
+    tables,
+)
+from mibun.methods.adaptive.scale import EPS, NEARLY, UNIT_STEP
+
+__all__ = ["BLOCK", "Course", "common_course"]
+
+Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+#: Elements that go together: five columns of points of this length fit the cache beside what is computed from them.
+BLOCK: Final = 4096
+
+
+class Course(NamedTuple):
+    """What the common course gave: arrays over the elements."""
+
+    done: NDArray[np.bool_]  #: where it led to an answer; elsewhere all other fields mean nothing
+    value: Array
+    truncation: Array
+    rounding: Array
+    step: Array
+    noise: Array
+    fx: Array
+    points: int  #: how many were asked for in all
+
+
+class _Look(NamedTuple):
+    """As `scale.Look`, over all elements."""
+
+    slope: Array
+    first: Array
+    second: Array
+    curved: Array
+    unit: Array
+
+
+def common_course(x: Array, unit: float = EPS) -> Generator[Array, Array, Course]:
+    """Ask for points of all elements together: a 2-d array, one column an element, answered in the same shape."""
+    top = _first_steps(x)
+    half = top / 2
+    looked = yield np.stack([x, x + top, x - top, x + half, x - half])
+    seen = _look(x, top, looked, unit)
+    halved = np.flatnonzero(_between(seen, 0.25, NEARLY))
+    if halved.size:
+        top[halved] = half[halved]
+        at, quarter = x[halved], half[halved] / 2
+        closer = yield np.stack([at + quarter, at - quarter])
+        looked[1:, halved] = np.concatenate([looked[3:, halved], closer])
+        again = _look(at, top[halved], looked[:, halved], unit)
+        seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
+    chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
+    course = _Course(x[chosen], top[chosen], looked[:, chosen], _Look(*(part[chosen] for part in seen)))
+    climbed = yield from course.climb()
+    fields = [np.full(x.size, math.nan) for _ in range(3)]
+    for into, part in zip(fields, (course.value, course.truncation, course.rounding), strict=True):
+        into[chosen] = part
+    flat = _parabolas(x, top, looked, seen)
+    for into, part in zip(fields, _slopes(top, seen), strict=True):
+        into[flat] = part[flat]
+    flat[chosen[course.kept]] = True
+    asked = 5 * x.size + 2 * halved.size + climbed
+    value, truncation, rounding = fields
+    return Course(flat, value, truncation, rounding, top, seen.unit, looked[0], asked)
+
+
+def _parabolas(x: Array, top: Array, looked: Array, seen: _Look) -> NDArray[np.bool_]:
+    """Tell where only a parabola is seen, and its slope is as exact as floats allow."""
+    enough = (seen.curved <= 8 * seen.unit) & (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
+    computed_in_float32 = _single(looked).all(axis=0) & ~_single(x)
+    return enough & ~computed_in_float32
+
+
+def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
+    """Give slope, truncation and rounding of the parabolas."""
+    return seen.slope, seen.curved / 2 / top, 3 * seen.unit / top + 2 * EPS * np.abs(seen.slope)
+
+
+def _single(values: Array) -> NDArray[np.bool_]:
+    with np.errstate(all="ignore"):
+        c = values * 536870913.0
+        same: NDArray[np.bool_] = c - (c - values) == values
+    return same
+
+
+def _between(seen: _Look, low: float, high: float) -> NDArray[np.bool_]:
+    """Tell where curvature lies above `low` and up to `high` times the slope; nowhere, where it is not finite."""
+    level = np.maximum(seen.first, seen.second)
+    outside = ~np.isfinite(seen.curved)
+    return (seen.curved > low * level) & (seen.curved <= high * level) & ~outside & (seen.curved > 8 * seen.unit)
+
+
+def _put(into: Array, places: NDArray[Any], new: Array) -> Array:
+    into[places] = new
+    return into
+
+
+def _first_steps(x: Array) -> Array:
+    top = np.ldexp(1.0, np.frexp(x)[1] - 4)
+    return np.where(np.abs(x) < 1e-290, UNIT_STEP, top)
+
+
+def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
+    f0, up, down, up2, down2 = values
+    with np.errstate(all="ignore"):
+        u, v, p, q = up - f0, f0 - down, up2 - f0, f0 - down2
+        odd, odd2, even, even2 = (u + v) / 2, p + q, (u - v) / 2, (p - q) / 2
+        linear = odd2 + (odd2 - odd) / 3
+        third, fourth = 4 / 3 * np.abs(odd - odd2), 4 / 3 * np.abs(even - 4 * even2)
+        second = np.abs(even - 4 / 3 * (even - 4 * even2))
+        change = np.maximum(np.maximum(np.abs(u), np.abs(v)), np.maximum(np.abs(p), np.abs(q)))
+        slope = linear / top
+        missed = np.abs(((x + top) - x) - top) + np.abs((x - (x - top)) - top)
+        size = np.maximum(np.abs(f0), change)
+        unit = np.maximum(0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
+    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit)
+
+
+class _Course:
+    """The ladders of all elements that have found their scale."""
+
+    def __init__(self, x: Array, top: Array, looked: Array, seen: _Look) -> None:
+        self.x, self.top, self.looked, self.seen = x, top, looked, seen
+        self.kept = np.zeros(x.size, bool)
+        self.value, self.truncation, self.rounding = (np.full(x.size, math.nan) for _ in range(3))
+
+    def climb(self) -> Generator[Array, Array, int]:
+        """Extrapolate five pairs, and more where the tables still contract; count the points."""
+        steps = [self.top * RUNGS[k] for k in (2, 3, 4)]
+        more = yield np.stack([point for h in steps for point in (self.x + h, self.x - h)])
+        every = np.arange(self.x.size)
+        with np.errstate(all="ignore"):
+            at = five_pairs(self.looked[0], self.looked[1:], more, self.top)
+            stopped = self.stop(at, every, widen=True) | ~np.isfinite(more.sum(axis=0))
+            going = np.flatnonzero(~stopped & self.contracts(at, every))
+        f0, ups, downs = self.looked[0], [*self.looked[1::2], *more[::2]], [*self.looked[2::2], *more[1::2]]
+        higher = yield from self.higher(
+            going, *tables(f0[going], [up[going] for up in ups], [down[going] for down in downs], self.top[going])
+        )
+        return more.size + higher
+
+    def higher(self, going: Places, odd: list[list[Array]], even: list[list[Array]]) -> Generator[Array, Array, int]:
+        """Add pairs to the ladders that contract, and drop each when it stops or no longer does."""
+        asked = 0
+        for k in range(len(odd), len(RUNGS)):
+            if not going.size:
+                break
+            h, x, f0 = self.top[going] * RUNGS[k], self.x[going], self.looked[0][going]
+            pair = yield np.stack([x + h, x - h])
+            asked += pair.size
+            up, down = pair
+            with np.errstate(all="ignore"):
+                odd.append(extrapolate(odd[-1], (up - down) / (2 * h), k))
+                even.append(extrapolate(even[-1], ((up - f0) - (f0 - down)) / 2, k))
+                at = corner(odd, even)
+                stay = ~self.stop(at, going, widen=False) & self.contracts(at, going)
+            going = going[stay]
+            odd, even = ([[entry[stay] for entry in row] for row in table] for table in (odd, even))
+        return asked
+
+    def stop(self, at: Corner, places: Places, widen: bool) -> NDArray[np.bool_]:
+        """Apply the stop test of `scalar`; with `widen`, an offset that asks for a wider ladder leaves the course."""
+        top, unit, k, value = self.top[places], self.seen.unit[places], at.k, at.value
+        h = top * RUNGS[k]
+        gap = np.abs(value - at.before)
+        level = np.maximum(np.maximum(self.seen.first[places], self.seen.second[places]), 1e-323)
+        ratio = np.minimum(0.25, self.seen.curved[places] / level)
+        rounding = AMPLIFICATION[k] * unit / h
+        reached = gap * np.maximum(4 * ratio * RUNGS[k - 1] ** 2, 1 / 64) + at.residual / (2 * top)
+        limit = np.maximum(np.maximum(rounding, 1e-13 * np.abs(value)), 1e-14 * self.seen.second[places] / top)
+        truncation = gap / 2 + 3 * at.residual / h
+        rounding = 1.1 * rounding + 2 * EPS * np.abs(value)
+        stopped: NDArray[np.bool_] = reached <= limit
+        kept = stopped & (rounding <= 1e-10 * np.abs(value)) if widen else stopped
+        for into, part in ((self.value, value), (self.truncation, truncation), (self.rounding, rounding)):
+            into[places[kept]] = part[kept]
+        self.kept[places[kept]] = True
+        return stopped
+
+    def contracts(self, at: Corner, places: Places) -> NDArray[np.bool_]:
+        """Tell where the last pair brought the tables together by a factor of 8."""
+        k, step = at.k, self.top[places] * RUNGS[at.k]
+        now = np.maximum(np.abs(at.value - at.before) * step / ODD_CONTRAST[k], at.residual / EVEN_CONTRAST[k])
+        step = self.top[places] * RUNGS[k - 1]
+        before = np.maximum(
+            np.abs(at.before - at.earlier) * step / ODD_CONTRAST[k - 1], at.residual_before / EVEN_CONTRAST[k - 1]
+        )
+        contracts: NDArray[np.bool_] = now <= before / 8
+        return contracts

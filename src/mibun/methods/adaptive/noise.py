@@ -1,0 +1,179 @@
+"""Choosing among all extrapolations when something above the rounding of f limits them.
+
+Every window of neighbouring steps h_k < ... < h_(k+j) gives an extrapolated slope, whose truncation shows in the
+difference of neighbouring orders and in the even residual, and whose noise is known from its weights once the level
+sigma of one value is known. sigma itself comes from the tables: a contrast that truncation has left is noise. The
+window with the least bound is taken; where noise limits the window of the largest step, larger steps are tried, and
+one is accepted only if its value lies in every interval found before and its bound is smaller. That rule is what stops
+the steps from running into another period of f.
+"""
+
+import math
+from collections.abc import Generator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+__all__ = ["Choice", "select"]
+
+EPS: Final = 2.0**-52
+
+
+class Choice(NamedTuple):
+    """The window with the least bound."""
+
+    value: float
+    truncation: float
+    rounding: float
+    step: float
+    sigma: float
+    noisy: bool
+    at_top: bool
+    limited_by_noise: bool
+    at_bottom: bool
+
+    @property
+    def error(self) -> float:
+        """The bound."""
+        return self.truncation + self.rounding
+
+
+@lru_cache(maxsize=4096)
+def _norms(ratios: tuple[float, ...]) -> tuple[float, float, float]:
+    """Give for the steps of a window, in units of its smallest, how much unit noise it passes on.
+
+    Standard deviations of: the extrapolated slope (times the smallest step); its contrast with the window without that
+    step (likewise); the extrapolated even part. The ratios recur in every ladder, so they are computed once.
+    """
+    own, without = _weights(ratios), [0.0, *_weights(ratios[1:])]
+    slope = math.sqrt(sum((w / r) ** 2 for w, r in zip(own, ratios, strict=True)) / 2)
+    odd = math.sqrt(sum(((a - b) / r) ** 2 for a, b, r in zip(own, without, ratios, strict=True)) / 2)
+    return slope, odd, math.sqrt(sum(w * w for w in own) / 2 + 1)
+
+
+def _weights(ratios: Sequence[float]) -> list[float]:
+    """Weights of the value extrapolated to 0 in h^2 (Lagrange)."""
+    squares = [r * r for r in ratios]
+    return [math.prod(b / (b - a) for m, b in enumerate(squares) if m != i) for i, a in enumerate(squares)]
+
+
+class Pairs:
+    """All pairs x ± h, by ascending h, and what each window of them amplifies."""
+
+    def __init__(self, f0: float, pairs: Sequence[tuple[float, float, float]]) -> None:
+        self.rows = sorted(pairs)
+        self.steps = [h for h, _, _ in self.rows]
+        count = len(self.rows)
+        self.odd = [[(up - down) / (2 * h)] for h, up, down in self.rows]
+        self.even = [[((up - f0) - (f0 - down)) / 2] for _, up, down in self.rows]
+        for j in range(1, count):
+            for k in range(count - j):
+                factor = 1 / ((self.steps[k + j] / self.steps[k]) ** 2 - 1)
+                for table in (self.odd, self.even):
+                    table[k].append(table[k][j - 1] + (table[k][j - 1] - table[k + 1][j - 1]) * factor)
+        self.size = max(abs(f0), *(max(abs(up - f0), abs(down - f0)) for _, up, down in self.rows))
+
+    def scale(self, x: float) -> float:
+        """Give the size against which rounding is measured: of f, and of its answer to the rounding of x."""
+        return self.size + abs(x * self.odd[0][min(2, len(self.rows) - 1)])
+
+    def norms(self, k: int, j: int) -> tuple[float, float, float]:
+        """Give what window (k, j) does to independent unit noise; see `_norms`."""
+        low = self.steps[k]
+        return _norms(tuple(h / low for h in self.steps[k : k + j + 1]))
+
+    def contrasts(self, k: int, j: int) -> tuple[float, float]:
+        """Give two quantities that hold noise alone, in units of sigma, once truncation has gone."""
+        _, odd, even = self.norms(k, j)
+        return (self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k] / odd, self.even[k][j] / even
+
+    def sigma(self, floor: float, cap: float, samples: Sequence[float]) -> float:
+        """Estimate the noise of one value; `samples` of it from the tiny pairs are pooled in."""
+        best = math.inf
+        for j in range(2, min(7, len(self.rows))):
+            found = [c for k in range(min(2, len(self.rows) - j)) for c in self.contrasts(k, j)]
+            best = min(best, 1.25 * math.sqrt(sum(c * c for c in found) / len(found)))
+        if samples:
+            own = math.sqrt(sum(s * s for s in samples) / len(samples))
+            count = len(samples)
+            pooled = math.sqrt((4 * best * best + count * own * own) / (4 + count))
+            best = own if count >= 3 and own < best / 10 else pooled
+        return min(max(best, floor), max(cap, floor))
+
+    def choose(self, sigma: float, noisy: bool, scale: float) -> Choice:
+        """Take the window with the least bound."""
+        z = 5.0 if noisy else 3.5
+        best = None
+        for k in range(len(self.rows) - 2):
+            for j in range(2, len(self.rows) - k):
+                choice = self._window(k, j, sigma, z, noisy, scale)
+                if best is None or choice.error < best.error:
+                    best = choice
+        assert best is not None  # noqa: S101 (there are always three pairs)
+        return best
+
+    def _window(self, k: int, j: int, sigma: float, z: float, noisy: bool, scale: float) -> Choice:
+        value, lower = self.odd[k][j], self.odd[k][j - 1]
+        rounding = 1.15 * z * sigma * self.norms(k, j)[0] / self.steps[k] + 2 * EPS * scale / self.steps[k]
+        truncation = abs(value - lower) / 2
+        gap, before = abs(value - self.odd[k + 1][j - 1]), abs(lower - self.odd[k + 1][j - 2])
+        if gap > 2 * rounding and gap > before / 4:
+            truncation = 2 * gap
+        truncation *= 2.5 if noisy else 1.0
+        truncation = max(truncation, abs(self.even[k][j]) / self.steps[k + j] * (2 if noisy else 1))
+        top, bottom = k + j == len(self.rows) - 1, k == 0
+        return Choice(value, truncation, rounding, self.steps[k + j], sigma, noisy, top, rounding > truncation, bottom)
+
+
+def select(
+    x: float,
+    f0: float,
+    pairs: list[tuple[float, float, float]],
+    floor: float,
+    cap: float,
+    samples: Sequence[float] = (),
+    spare: int = 20,
+) -> Generator[tuple[float, ...], Sequence[float], Choice]:
+    """Find the best window, and extend the ladder where that helps.
+
+    Parameters
+    ----------
+    pairs
+        (h, f(x + h), f(x - h)), three at least.
+    floor, cap
+        Least and largest noise of one value that can be meant.
+    samples
+        Samples of the noise from the tiny pairs.
+    spare
+        Values that may still be asked for.
+    """
+    window = Pairs(f0, pairs)
+    sigma = window.sigma(floor, cap, samples)
+    noisy = sigma > 20 * EPS * window.scale(x)
+    best = window.choose(sigma, noisy, window.size)
+    low, high = best.value - best.error, best.value + best.error
+    while spare >= 2 and best.error > 1e-12 * abs(best.value):
+        if best.at_top and best.limited_by_noise:
+            known = best.error <= 2 * abs(best.value)
+            steps = [window.steps[-1] * m for m in ((2.0,) if known or spare < 6 else (2.0, 4.0, 8.0))]
+        elif best.at_bottom and not best.limited_by_noise:
+            steps = [window.steps[0] / 2]
+        else:
+            break
+        values = yield tuple(point for h in steps for point in (x + h, x - h))
+        spare -= len(values)
+        if not math.isfinite(sum(values)):
+            break
+        pairs = [*pairs, *((h, values[2 * i], values[2 * i + 1]) for i, h in enumerate(steps))]
+        wider = Pairs(f0, pairs)
+        if len(pairs) <= 6:
+            sigma = wider.sigma(floor, cap, samples)
+            noisy = sigma > 20 * EPS * wider.scale(x)
+        found = wider.choose(sigma, noisy, wider.size)
+        if not low <= found.value <= high or found.error >= best.error:
+            break
+        gain = found.error / best.error
+        window, best = wider, found
+        low, high = max(low, found.value - found.error), min(high, found.value + found.error)
+        if gain > 0.9:
+            break
+    return best._replace(rounding=best.rounding * 1.25, truncation=best.truncation * 1.25) if best.noisy else best

@@ -1,0 +1,78 @@
+"""Finding the scale of f: a top step H at which the Taylor terms fall, without being told anything about f.
+
+A look at five values, f(x), f(x ± H), f(x ± H/2), gives the sizes A1 ... A4 of the first four Taylor terms at H.
+With C = max(A3, A4) and M = max(A1, A2) there are three cases:
+
+- C is within the rounding of f: H is too small, or f is a parabola here. Grow H, as far as A1 and A2 let it.
+- C > M/4: the terms do not fall; H is too large. Shrink it.
+- else C/M = (H/R)^2 tells the natural length R, and the ladder can start.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+__all__ = ["EPS", "NEARLY", "UNIT_STEP", "Look", "first_step", "grown", "look"]
+
+EPS: Final = 2.0**-52
+#: The smallest H that is started with where x says nothing: a guess of order 1 for the scale of f.
+UNIT_STEP: Final = 2.0**-4
+#: Curvature at the first H, in units of M, up to which half of it is tried without asking what is wrong.
+NEARLY: Final = 1.0
+
+
+class Look(NamedTuple):
+    """What five values tell."""
+
+    slope: float  #: f'(x), extrapolated once
+    first: float  #: A1, size of the linear term at H
+    second: float  #: A2
+    curved: float  #: C, the larger of A3 and A4
+    unit: float  #: N, bound on the error of one value
+    size: float  #: F, the largest |f| or |f - f(x)| seen
+    change: float  #: S, the largest |f - f(x)| seen
+
+
+def first_step(x: float) -> float:
+    """Give a power of 2 between |x|/16 and |x|/8; 1/16 at 0."""
+    return UNIT_STEP if abs(x) < 1e-290 else math.ldexp(1.0, math.frexp(x)[1] - 4)
+
+
+def look(x: float, top: float, f0: float, values: tuple[float, float, float, float], noise: float, eps: float) -> Look:
+    """Estimate the Taylor terms from f(x + H), f(x - H), f(x + H/2), f(x - H/2).
+
+    `noise` is the least error of one value, `eps` the spacing of the floats that x and f have.
+    """
+    up, down, up2, down2 = values
+    u, v, p, q = up - f0, f0 - down, up2 - f0, f0 - down2
+    odd, odd2, even, even2 = (u + v) / 2, p + q, (u - v) / 2, (p - q) / 2  # odd parts times H
+    linear = odd2 + (odd2 - odd) / 3
+    third, fourth = 4 / 3 * abs(odd - odd2), 4 / 3 * abs(even - 4 * even2)
+    second = abs(even - 4 / 3 * (even - 4 * even2))
+    change = max(abs(u), abs(v), abs(p), abs(q))
+    size = max(abs(f0), change)
+    slope = linear / top
+    # Where x ± H is not exact, f was asked at another point than was meant.
+    missed = abs(((x + top) - x) - top) + abs((x - (x - top)) - top)
+    unit = max(noise, eps * size + (eps * abs(x) + missed) * abs(slope) + 1e-323)
+    return Look(slope, abs(linear), second, max(third, fourth), unit, size, change)
+
+
+def grown(seen: Look, top: float) -> float:
+    """Give the factor by which H may grow when curvature is within the rounding; below 4 it is not worth it."""
+    unit8 = 8 * seen.unit
+    if seen.first <= unit8 and seen.second <= unit8:
+        factor = 1024.0
+    elif seen.second >= seen.first:
+        factor = math.sqrt(seen.second / unit8) / 4
+    elif seen.second > unit8:
+        factor = 0.1 * seen.first / seen.second
+    else:
+        factor = 0.1 * seen.first / unit8
+    if top < UNIT_STEP:
+        factor = max(factor, UNIT_STEP / top)
+    factor = min(factor, max(64.0, UNIT_STEP / top))
+    if seen.first > unit8:
+        factor = min(factor, seen.size / seen.first)
+    if seen.second > unit8:
+        factor = min(factor, math.sqrt(seen.size / seen.second))
+    return math.ldexp(1.0, math.frexp(factor)[1] - 1) if factor >= 1 else 1.0

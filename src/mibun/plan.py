@@ -1,0 +1,175 @@
+"""Where f is evaluated: (element, coordinate) -> a point for f, and many of them -> a stack for a vectorized f.
+
+A method talks about one number, the coordinate of an element. A plan says what that number means: which entry of x
+it is, or how far along a direction. Points are made one by one, or in stacks of a given number of rows; a matrix of all
+points, n x n for a gradient, is never made.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.structure import Structure
+
+__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pointwise"]
+
+FLOAT64: Final = np.dtype(np.float64)
+
+
+class Plan(NamedTuple):
+    """What the coordinates of all elements mean."""
+
+    starts: Sequence[float]  #: the coordinate of each element at x
+    units: Sequence[float]  #: relative spacing of the floats of each
+    shared: bool  #: at their starts all elements are at one and the same point x
+    point: Callable[[int, complex], Any]  #: (element, coordinate) -> a new point for f
+    stack: Callable[[NDArray[Any], NDArray[Any]], Any]  #: many elements and coordinates -> (m, *S), newly made
+    row_bytes: int  #: size of one row of a stack
+    name: Callable[[int], str]  #: what messages call an element
+
+
+def unit(dtype: np.dtype[Any]) -> float:
+    """Give the relative spacing of a floating or complex dtype, but never less than that of the floats of Python."""
+    return max(float(np.finfo(dtype).eps), 2.0**-52)
+
+
+def pointwise(structure: Structure, vector: NDArray[Any], imaginary: bool = False) -> Plan:
+    """Plan for x whose entries are points, each on its own; f gets one number.
+
+    Parameters
+    ----------
+    structure, vector
+        x, a number or an array, and its flat form.
+    imaginary : bool
+        For complex x: the coordinate is the imaginary part, and the real one stays.
+    """
+    (leaf,) = structure.leaves
+    dtype, count = vector.dtype, structure.size
+    if dtype.kind == "c":
+        fixed = (vector.real if imaginary else 1j * vector.imag).astype(dtype)
+        turn, starts = 1j if imaginary else 1.0, vector.imag if imaginary else vector.real
+    else:
+        fixed, turn, starts = np.zeros(0), 1.0, vector
+    centres = starts.astype(np.float64)
+    rest = starts - centres if dtype.itemsize > 8 and dtype.kind == "f" else None
+    plain: list[Any] = fixed.tolist()
+    cast: Callable[[Any], Any] = (complex if dtype.kind == "c" else float) if leaf.python else dtype.type
+    wide = np.result_type(dtype, np.complex64).type
+
+    def point(element: int, coordinate: complex) -> Any:
+        if plain:
+            return cast(plain[element] + turn * coordinate)
+        if type(coordinate) is complex:
+            return coordinate if leaf.python else wide(coordinate)
+        return cast(coordinate) if rest is None else cast(coordinate) + rest[element]
+
+    def stack(elements: NDArray[Any], coordinates: NDArray[Any]) -> Any:
+        if plain:
+            return (fixed[elements] + turn * coordinates).astype(dtype)
+        rows = coordinates.astype(wide if coordinates.dtype.kind == "c" else dtype)
+        return rows if rest is None else rows + rest[elements]
+
+    units = [unit(dtype)] * count
+    return Plan(centres.tolist(), units, False, point, stack, dtype.itemsize, structure.name)
+
+
+def both_axes(real: Plan, imaginary: Plan) -> Plan:
+    """Plan for complex x: first every point along the real axis, then every one along the imaginary axis."""
+    count = len(real.starts)
+
+    def point(element: int, coordinate: complex) -> Any:
+        return real.point(element, coordinate) if element < count else imaginary.point(element - count, coordinate)
+
+    def stack(elements: NDArray[Any], coordinates: NDArray[Any]) -> Any:
+        first = elements < count
+        rows = real.stack(np.where(first, elements, 0), coordinates)
+        return np.where(first, rows, imaginary.stack(np.where(first, 0, elements - count), coordinates))
+
+    def name(element: int) -> str:
+        return real.name(element % count)
+
+    starts, units = [*real.starts, *imaginary.starts], [*real.units, *imaginary.units]
+    return Plan(starts, units, False, point, stack, real.row_bytes, name)
+
+
+def coordinatewise(structure: Structure, vector: NDArray[Any], places: Sequence[int] | None = None) -> Plan:
+    """Plan for x one entry of which moves, while all others stay.
+
+    Parameters
+    ----------
+    structure, vector
+        x and its flat form.
+    places : sequence of int, optional
+        The entries that move. Default: all.
+    """
+    chosen = np.arange(structure.size) if places is None else np.asarray(places)
+    targets: list[int] = chosen.tolist()
+    centres = vector.astype(np.float64)
+    rest = vector - centres if vector.dtype.itemsize > 8 else None
+    (*_, last) = structure.leaves
+    reshaped = last.shape if structure.kind == "array" and len(last.shape) != 1 else None
+    flat = structure.kind == "array"
+
+    def point(element: int, coordinate: complex) -> Any:
+        place = targets[element]
+        moved = vector.astype(np.result_type(vector, 1j)) if type(coordinate) is complex else vector.copy()
+        moved[place] = coordinate
+        if rest is not None:
+            moved[place] += rest[place]
+        if flat:
+            return moved if reshaped is None else moved.reshape(reshaped)
+        return structure.unflatten(moved)
+
+    def stack(elements: NDArray[Any], coordinates: NDArray[Any]) -> Any:
+        moving = chosen[elements]
+        dtype = np.result_type(vector, 1j) if coordinates.dtype.kind == "c" else vector.dtype
+        block = np.empty((moving.size, vector.size), dtype)
+        block[:] = vector
+        block[np.arange(moving.size), moving] = coordinates if rest is None else coordinates + rest[moving]
+        return structure.unflatten(block)
+
+    units = np.empty(structure.size)
+    for leaf in structure.leaves:
+        units[leaf.slice] = unit(leaf.dtype)
+    return Plan(
+        centres[chosen].tolist(),
+        units[chosen].tolist(),
+        True,
+        point,
+        stack,
+        vector.nbytes,
+        lambda element: structure.name(targets[element]),
+    )
+
+
+def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any]) -> Plan:
+    """Plan for x that moves along a direction: one element, whose coordinate t means x + (t - start)·direction.
+
+    The start is a power of 2 near max |x| / max |direction| over the entries that move (max |x| read as 1 where it is
+    0). So the coordinate carries what a method learns from the size of x: the scale to begin with, and how much the
+    rounding of the argument costs.
+    """
+    moving = direction != 0
+    largest = float(np.abs(vector[moving]).max()) or 1.0
+    exponent = math.frexp(largest)[1] - math.frexp(float(np.abs(direction).max()))[1]
+    start = math.ldexp(1.0, min(max(exponent, -1000), 1000))
+    leaves = {leaf.dtype for leaf in structure.leaves}
+
+    def point(_: int, coordinate: complex) -> Any:
+        moved = vector + (coordinate - start) * direction
+        return structure.unflatten(moved.astype(_precise(vector, moved)))
+
+    def stack(_: NDArray[Any], coordinates: NDArray[Any]) -> Any:
+        block = vector + (coordinates - start)[:, None] * direction
+        return structure.unflatten(block.astype(_precise(vector, block)))
+
+    units = [max(map(unit, leaves))]
+    return Plan([start], units, True, point, stack, vector.nbytes, lambda _: "t")
+
+
+def _precise(vector: NDArray[Any], moved: NDArray[Any]) -> np.dtype[Any]:
+    """Give the dtype of x, or the complex one of its precision."""
+    return np.result_type(vector, 1j) if moved.dtype.kind == "c" else vector.dtype
