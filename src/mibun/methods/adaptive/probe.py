@@ -55,16 +55,18 @@ def probe(
         t = math.ldexp(1.0, math.frexp(math.sqrt(t * top))[1])
         up, down = yield (x + t, x - t)
         u, v = up - f0, f0 - down
+        if stalled:  # flat beside x, while the ladder sees a slope and a level below which it sees nothing: a table
+            samples = (0.408 * (u - v), 0.707 * (u + v - 2 * slope * t)) if u or v else ()
+            return Verdict("noise", step=t, samples=samples)
         if u == v == 0:
             return Verdict("smooth", 0.0, 0.0, t)
-        if stalled:  # flat right beside x, but not further out: a table, a rounded value
-            return Verdict("noise", step=t, samples=(0.408 * (u - v), 0.707 * (u + v - 2 * slope * t)))
     if not math.isfinite(u + v):
         return Verdict("outside", step=t)
     # f rounds its argument: that is part of the rounding of a value, and the slope here may be the first known.
     unit = max(unit, EPS / 2 * abs(x) * abs(u + v) / (2 * t))
     bend, move = abs(u - v), max(abs(u), abs(v))
-    straight = bend <= 64 * unit or bend <= move / 256
+    # A weak kink bends by a small share of the move, too; only where tables stall is it worth two more pairs to tell.
+    straight = bend <= 64 * unit or (bend <= move / 256 and not stalled)
     if straight and (stalled or move <= 2.0**-16 * change):
         return Verdict("smooth", 0.0 if abs(u + v) < 64 * unit else (u + v) / (2 * t), bend, t)
     if stalled and stalled / 6 < bend < 6 * stalled:

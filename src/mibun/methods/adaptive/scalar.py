@@ -33,6 +33,8 @@ __all__ = ["differentiate"]
 
 #: Looks at five values before the search for a scale gives up.
 LOOKS: Final = 9
+#: Levels above what the neighbourhood of x can explain, in which tables that stall mean a feature that was stepped over.
+NARROW: Final = 64.0
 NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
 
 Asking = Generator[tuple[float, ...], Sequence[float], Estimate]
@@ -119,7 +121,9 @@ class _Search:
                 seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
                 if seen.curved <= 8 * seen.unit and self.computes_in_float32(values, seen):
                     seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
-                if seen.curved <= 8 * seen.unit:
+                if self.good and self.runs_away(seen, top):
+                    found = self.kept_good()
+                elif seen.curved <= 8 * seen.unit:
                     found = self.small(seen, top)
                 elif 4 * seen.curved > max(seen.first, seen.second):
                     found = yield from self.large(seen, top, values)
@@ -163,13 +167,29 @@ class _Search:
         rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
         return Estimate(seen.slope, seen.curved / 2 / top, rounding, Status.CONVERGED, top, seen.unit)
 
+    def runs_away(self, seen: Look, top: float) -> bool:
+        """Tell whether a larger step contradicts the slope that a smaller one bounded: it ran over something."""
+        assert self.good is not None  # noqa: S101 (asked only then)
+        step, before = self.good
+        reach = (6 * before.unit + before.curved) / step + 8 * (seen.unit + seen.curved) / top
+        return abs(seen.slope - before.slope) > reach
+
+    def kept_good(self) -> Estimate:
+        """Go back to the step before: a parabola, or no change at all."""
+        assert self.good is not None  # noqa: S101 (asked only then)
+        step, seen = self.good
+        return self.insensitive(seen, step) if seen.change <= 4 * seen.unit else self.parabola(seen, step)
+
+    def insensitive(self, seen: Look, top: float) -> Estimate:
+        """Say that f does not change; larger steps may have run over many periods, so only the first one counts."""
+        return Estimate(0.0, 0.0, 6 * seen.unit / min(self.first, top), Status.INSENSITIVE, top, seen.unit)
+
     def small(self, seen: Look, top: float) -> Estimate | float:
         """Curvature is within the rounding: accept, or give a larger step."""
         if seen.change <= 4 * seen.unit:
             self.flat += 1
             if self.flat == 3 or self.bad < math.inf:
-                # Larger steps may have run over many periods of f, so only the first one bounds the slope.
-                return Estimate(0.0, 0.0, 6 * seen.unit / min(self.first, top), Status.INSENSITIVE, top, seen.unit)
+                return self.insensitive(seen, top)
         enough = 3 * seen.unit <= 1e-13 * seen.first and (top > 2.0**-7 or self.good is not None)
         factor = grown(seen, top)
         if enough or factor < 4:
@@ -352,18 +372,19 @@ class _Search:
             return found
         if verdict.word == "noise":
             return self.chosen((yield from select(x, f0, pairs, unit / 2, math.inf, verdict.samples)), unit)
-        if verdict.word == "smooth" and self.contradicted(at, verdict, unit):
+        cap = max(16 * unit, 4 * verdict.rough)
+        if verdict.word == "smooth" and (self.contradicted(at, verdict, unit) or now > NARROW * cap):
             # The ladder stepped over something narrow: as high as the tables stall, as steep as the slopes differ.
             self.best = self.tiny_slope(verdict)
-            return _power(min(now / abs(at.value - verdict.slope), top / 8))
-        cap = max(16 * unit, 4 * verdict.rough)
+            off = max(abs(at.value - verdict.slope), now / top)
+            return _power(min(now / off, top / 8))
         return self.chosen((yield from select(x, f0, pairs, unit / 2, cap)), unit)
 
     def contradicted(self, at: Corner, verdict: Verdict, unit: float) -> bool:
         """Tell whether the slope of the tiny pair cannot be that of the ladder."""
         off: float = abs(at.value - verdict.slope)
         gap: float = abs(at.value - at.before)
-        slope, blur = abs(verdict.slope), 64 * unit / verdict.step
+        slope, blur = abs(verdict.slope), (64 * unit + 32 * verdict.rough) / verdict.step
         return off > 4 * gap + blur + 1e-6 * slope or (off > blur + 1e-3 * slope and gap > 0.1 * slope)
 
     def noisy(self, top: float, samples: Sequence[float], seen: Look) -> Asking:
