@@ -22,9 +22,12 @@ store. A conversation can also be led by hand, without any f:
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mibun.status import Status
 
-__all__ = ["Conversation", "Estimate", "Method", "Request"]
+__all__ = ["Common", "Conversation", "Estimate", "Method", "Request", "Together"]
 
 
 class Estimate(NamedTuple):
@@ -57,6 +60,17 @@ class Request(NamedTuple):
 Conversation = Generator[tuple[complex, ...], Sequence[Any], Estimate]
 
 
+class Common(NamedTuple):
+    """What a course that many elements take together gave: arrays over the elements."""
+
+    done: NDArray[np.bool_]  #: where it led to an answer; elsewhere the other fields mean nothing
+    value: NDArray[np.float64]
+    truncation: NDArray[np.float64]
+    rounding: NDArray[np.float64]
+    step: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
 @runtime_checkable
 class Method(Protocol):
     """An immutable value that can differentiate; an object of yours with this method can be passed as `method=`.
@@ -67,3 +81,16 @@ class Method(Protocol):
 
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x."""
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A method that can take many elements together, on arrays; what leaves the common course is led alone.
+
+    The bits must be those that `converse` gives for the same element.
+    """
+
+    def together(
+        self, x: NDArray[np.float64], fx: NDArray[np.float64]
+    ) -> Generator[tuple[NDArray[np.intp], NDArray[np.float64]], NDArray[np.float64], Common]:
+        """Yield (places, points), a column of points for each place in x; be sent the values in the shape of points."""

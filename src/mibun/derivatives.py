@@ -5,16 +5,17 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Method, Request
+from mibun.conversation import Method, Request, Together
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Led, Serial, Vectorized, alone, lead
 from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
 from mibun.evaluate.serial import located
+from mibun.evaluate.together import lead_together, takes_together
 from mibun.methods import choose_method
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
 from mibun.result import Derivative
@@ -71,6 +72,11 @@ class Given(NamedTuple):
     vector: NDArray[Any]
     lower: NDArray[Any]
     upper: NDArray[Any]
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether no element has a bound."""
+        return bool(np.isneginf(self.lower).all() and np.isposinf(self.upper).all())
 
 
 def _documented(verb: Verb) -> Verb:
@@ -456,7 +462,7 @@ def _gradient(f: Callable[[Any], Any], x: Any, options: Options) -> tuple[Deriva
     def arrange(matrix: NDArray[Any]) -> Any:
         return given.structure.unflatten(matrix[:, 0], cast=False)
 
-    fx = _joined(np.array(led.centres))[0, 0] if led.values.complex else led.centres[0][0]
+    fx = _joined(np.array(led.centres))[0, 0] if led.values.complex else float(led.centres[0][0])
     noise = float(table.noise.max())
     return _result(table, arrange, led, evaluator, given, noise, complex(fx) if led.values.complex else fx), table
 
@@ -509,13 +515,20 @@ def _lead(
     budget: int | None,
     scalar: bool = False,
 ) -> Led:
-    """Lead the conversations about all elements, each with its own bounds."""
+    """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
+    centres = None
+    if given.unbounded and takes_together(method, plan, request, evaluator, budget):
+        with np.errstate(all="ignore"):
+            led = lead_together(cast(Together, method), plan, request, cast(Vectorized, evaluator))
+        if isinstance(led, Led):
+            return led
+        centres = led
     requests = [
         request._replace(lower=lower, upper=upper, unit=unit)
         for lower, upper, unit in zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
     ]
     with np.errstate(all="ignore"):
-        return lead(method, plan, requests, evaluator, budget, scalar)
+        return lead(method, plan, requests, evaluator, budget, scalar, centres)
 
 
 def _result(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mibun.conversation import Estimate, Request
+from mibun.conversation import Common, Estimate, Request
 from mibun.methods.adaptive import Adaptive, array, ladder, scale
 from mibun.status import Status
 
@@ -200,12 +200,13 @@ def test_a_noise_that_is_told_is_the_least_error(request_of):
 # Many elements at once
 
 
-def course(f, x) -> array.Course:
-    talk = array.common_course(x)
-    points = next(talk)
+def course(f, x) -> Common:
+    talk = array.common_course(x, f(x))
+    places, points = next(talk)
     while True:
+        assert points.shape[1] == len(places)
         try:
-            points = talk.send(f(points))
+            places, points = talk.send(f(points))
         except StopIteration as stop:
             return stop.value
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from mibun.conversation import Conversation, Estimate, Method, Request
+from mibun.conversation import Common, Conversation, Estimate, Method, Request
 from mibun.errors import InputError
 from mibun.evaluate.serial import OUTSIDE, Faults, Serial, explain
 from mibun.evaluate.values import NAN, Values
@@ -19,7 +19,7 @@ from mibun.evaluate.vectorized import Vectorized
 from mibun.plan import Plan
 from mibun.status import Status
 
-__all__ = ["MOST", "Led", "alone", "lead", "shares"]
+__all__ = ["MOST", "SPENT", "Leading", "Led", "alone", "lead", "shares"]
 
 #: Most points that one conversation takes.
 MOST: Final = 40
@@ -31,10 +31,11 @@ class Led(NamedTuple):
     """What all conversations found."""
 
     estimates: list[list[Estimate]]  #: for each element, for each number that f returns
-    centres: list[list[float]]  #: f(x): one row if all elements share x, else one for each element
+    centres: Any  #: f(x): one row if all elements share x, else one for each element
     evaluations: int
     faults: Faults
     values: Values
+    common: Common | None = None  #: what elements found together: their estimates stand here, not above
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ def lead(
     evaluator: Serial | Vectorized,
     budget: int | None = None,
     scalar: bool = False,
+    centres: list[list[float]] | None = None,
 ) -> Led:
     """Lead one conversation for each element and each number that f returns, in lock-step.
 
@@ -89,6 +91,8 @@ def lead(
         Most points in all. Default: 40 for each conversation.
     scalar : bool
         f must return one number, in any shape.
+    centres : list, optional
+        f(x), where it is known already.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def lead(
     least, asks_x = _first_round(method, plan.starts[0], plan.units[0])
     served = [element for element, share in enumerate(shares(budget, count, least)) if share]
     centred = [0] if plan.shared or not served else served
-    centres = evaluator.centres(centred)
+    centres = evaluator.centres(centred) if centres is None else centres
     outputs, layout = evaluator.values.size, evaluator.values.structure
     if scalar and layout.size != 1:
         raise InputError(
@@ -109,7 +113,7 @@ def lead(
             "use jacobian, or vjp with a cotangent"
         )
     pools = shares(budget, count, least, MOST * outputs)
-    leading = _Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)])
+    leading = Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)])
     for element in served:
         own = min(MOST, pools[element]) - (not asks_x)
         row = centres[0] if plan.shared else centres[centred.index(element) if len(centred) < count else element]
@@ -140,7 +144,7 @@ def _spread(centres: list[list[float]], centred: list[int], count: int, outputs:
     return spread
 
 
-class _Leading:
+class Leading:
     """The rounds of all conversations, and every value that f gave, by element and coordinate."""
 
     def __init__(
@@ -159,11 +163,18 @@ class _Leading:
         self.missing = [NAN] * len(estimates[0])
         self.talks: list[_Talk] = []
 
-    def open(self, element: int, request: Request, centre: list[Any], left: int) -> None:
-        """Start the conversations of an element, of which f(x) is known."""
+    def open(
+        self,
+        element: int,
+        request: Request,
+        centre: list[Any],
+        left: int,
+        known: dict[complex, list[Any]] | None = None,
+    ) -> None:
+        """Start the conversations of an element, of which f(x) is known, and perhaps other values."""
         start = self.plan.starts[element]
         self.requests[element], self.left[element] = request, left
-        self.seen[element] = {start: centre}
+        self.seen[element] = {start: centre, **(known or {})}
         for output in range(len(centre)):
             talk = _Talk(element, output, self.method.converse(start, request), ())
             if self.went_on(talk, None):

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Estimate
+from mibun.conversation import Common, Estimate
 from mibun.evaluate.drive import Led
 from mibun.evaluate.values import Values
 from mibun.result import Derivative
@@ -56,6 +57,8 @@ class Table:
     @classmethod
     def of(cls, led: Led) -> "Table":
         """Write all estimates into arrays; two real ones make a complex one."""
+        if led.common is not None:
+            return cls._with_common(led, led.common)
         shape = len(led.estimates), len(led.estimates[0])
         flat = [settled(estimate) for row in led.estimates for estimate in row]
         value, truncation, rounding, statuses, step, noise, messages, left, right = zip(*flat, strict=True)
@@ -70,6 +73,25 @@ class Table:
         steps, noises = (np.array(column, dtype=np.float64).reshape(shape) for column in (step, noise))
         table = cls(columns[0], columns[1], columns[2], codes, steps, noises, told)
         return table._complex() if led.values.complex else table
+
+    @classmethod
+    def _with_common(cls, led: Led, common: Common) -> "Table":
+        """Put the elements that were led alone among those that were led together."""
+        value, truncation, rounding, step, noise = (part.copy()[:, None] for part in common[1:])
+        table = cls(value, truncation, rounding, np.zeros((common.done.size, 1), np.uint8), step, noise, {})
+        left = np.flatnonzero(~common.done)
+        if left.size:
+            faults = copy(led.faults)
+            faults.texts = {i: faults.texts[e] for i, e in enumerate(left.tolist()) if e in faults.texts}
+            estimates = [led.estimates[element] for element in left.tolist()]
+            alone = cls.of(led._replace(estimates=estimates, faults=faults, common=None))
+            for into, part in zip(table._arrays(), alone._arrays(), strict=True):
+                into[left] = part
+            table.told.update({(int(left[i]), output): text for (i, output), text in alone.told.items()})
+        return table
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.value, self.truncation, self.rounding, self.codes, self.step, self.noise
 
     def _complex(self) -> "Table":
         """Join the real and the imaginary numbers; the errors of both add up like the sides of a triangle."""

@@ -60,6 +60,11 @@ class Vectorized:
 
     def centres(self, elements: Sequence[int]) -> list[list[float]]:
         """Evaluate f at x; the first value says what shape f has."""
+        rows: list[list[float]] = self.centre_rows(elements).tolist()
+        return rows
+
+    def centre_rows(self, elements: Sequence[int]) -> NDArray[Any]:
+        """Do the same, and give the rows as one array."""
         places = np.asarray(elements)
         starts = np.asarray(self.plan.starts)[places]
         rows = []
@@ -74,8 +79,8 @@ class Vectorized:
                 raise
             if not begin:
                 self.values = Values.of(_first(value, count))
-            rows += self.values.stacked(value, count).tolist()
-        return rows
+            rows.append(self.values.stacked(value, count))
+        return np.concatenate(rows)
 
     def __call__(self, asked: Asked) -> list[list[Any]]:
         """Evaluate f at (element, coordinate) pairs; a row of values for each."""
@@ -91,6 +96,14 @@ class Vectorized:
                 for i, row in zip(places[part], self._chunk(elements[part], coordinates[part]).tolist(), strict=True):
                     rows[i] = row
         return rows
+
+    def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate an f of one real number at many real points."""
+        parts = [
+            self._chunk(elements[begin : begin + self.chunk], coordinates[begin : begin + self.chunk])
+            for begin in range(0, len(coordinates), self.chunk)
+        ]
+        return np.concatenate(parts)[:, 0] if parts else np.empty(0)
 
     def _chunk(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate one stack; where f raises, its halves, down to the points that raise by themselves."""

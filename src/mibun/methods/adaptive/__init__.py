@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mibun.conversation import Conversation, Request
+from mibun.methods.adaptive.array import Array, Asking, common_course
 from mibun.methods.adaptive.scalar import differentiate
 
 __all__ = ["Adaptive"]
@@ -15,3 +16,7 @@ class Adaptive:
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x."""
         return differentiate(x, request)
+
+    def together(self, x: Array, fx: Array) -> Asking:
+        """Take many elements through the common course, on arrays."""
+        return common_course(x, fx)

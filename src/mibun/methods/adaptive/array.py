@@ -7,11 +7,12 @@ them together, operation by operation as in `scalar`, so that the results are th
 
 import math
 from collections.abc import Generator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.conversation import Common
 from mibun.methods.adaptive.ladder import (
     AMPLIFICATION,
     EVEN_CONTRAST,
@@ -25,25 +26,11 @@ from mibun.methods.adaptive.ladder import (
 )
 from mibun.methods.adaptive.scale import EPS, NEARLY, UNIT_STEP
 
-__all__ = ["BLOCK", "Course", "common_course"]
+__all__ = ["Array", "Asking", "common_course"]
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
-#: Elements that go together: five columns of points of this length fit the cache beside what is computed from them.
-BLOCK: Final = 4096
-
-
-class Course(NamedTuple):
-    """What the common course gave: arrays over the elements."""
-
-    done: NDArray[np.bool_]  #: where it led to an answer; elsewhere all other fields mean nothing
-    value: Array
-    truncation: Array
-    rounding: Array
-    step: Array
-    noise: Array
-    fx: Array
-    points: int  #: how many were asked for in all
+Asking = Generator[tuple[Places, Array], Array, Common]
 
 
 class _Look(NamedTuple):
@@ -56,23 +43,24 @@ class _Look(NamedTuple):
     unit: Array
 
 
-def common_course(x: Array, unit: float = EPS) -> Generator[Array, Array, Course]:
-    """Ask for points of all elements together: a 2-d array, one column an element, answered in the same shape."""
+def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
+    """Ask for points of many elements: (places, points), one column a place, answered in the shape of points."""
     top = _first_steps(x)
     half = top / 2
-    looked = yield np.stack([x, x + top, x - top, x + half, x - half])
+    every = np.arange(x.size)
+    looked = np.concatenate([fx[None], (yield every, np.stack([x + top, x - top, x + half, x - half]))])
     seen = _look(x, top, looked, unit)
     halved = np.flatnonzero(_between(seen, 0.25, NEARLY))
     if halved.size:
         top[halved] = half[halved]
         at, quarter = x[halved], half[halved] / 2
-        closer = yield np.stack([at + quarter, at - quarter])
+        closer = yield halved, np.stack([at + quarter, at - quarter])
         looked[1:, halved] = np.concatenate([looked[3:, halved], closer])
         again = _look(at, top[halved], looked[:, halved], unit)
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
     chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
-    course = _Course(x[chosen], top[chosen], looked[:, chosen], _Look(*(part[chosen] for part in seen)))
-    climbed = yield from course.climb()
+    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], _Look(*(part[chosen] for part in seen)))
+    yield from course.climb()
     fields = [np.full(x.size, math.nan) for _ in range(3)]
     for into, part in zip(fields, (course.value, course.truncation, course.rounding), strict=True):
         into[chosen] = part
@@ -80,9 +68,8 @@ def common_course(x: Array, unit: float = EPS) -> Generator[Array, Array, Course
     for into, part in zip(fields, _slopes(top, seen), strict=True):
         into[flat] = part[flat]
     flat[chosen[course.kept]] = True
-    asked = 5 * x.size + 2 * halved.size + climbed
     value, truncation, rounding = fields
-    return Course(flat, value, truncation, rounding, top, seen.unit, looked[0], asked)
+    return Common(flat, value, truncation, rounding, top, seen.unit)
 
 
 def _parabolas(x: Array, top: Array, looked: Array, seen: _Look) -> NDArray[np.bool_]:
@@ -140,36 +127,34 @@ def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
 class _Course:
     """The ladders of all elements that have found their scale."""
 
-    def __init__(self, x: Array, top: Array, looked: Array, seen: _Look) -> None:
-        self.x, self.top, self.looked, self.seen = x, top, looked, seen
+    def __init__(self, places: Places, x: Array, top: Array, looked: Array, seen: _Look) -> None:
+        self.places, self.x, self.top, self.looked, self.seen = places, x, top, looked, seen
         self.kept = np.zeros(x.size, bool)
         self.value, self.truncation, self.rounding = (np.full(x.size, math.nan) for _ in range(3))
 
-    def climb(self) -> Generator[Array, Array, int]:
-        """Extrapolate five pairs, and more where the tables still contract; count the points."""
+    def climb(self) -> Generator[tuple[Places, Array], Array, None]:
+        """Extrapolate five pairs, and more where the tables still contract."""
         steps = [self.top * RUNGS[k] for k in (2, 3, 4)]
-        more = yield np.stack([point for h in steps for point in (self.x + h, self.x - h)])
+        more = yield self.places, np.stack([point for h in steps for point in (self.x + h, self.x - h)])
         every = np.arange(self.x.size)
         with np.errstate(all="ignore"):
             at = five_pairs(self.looked[0], self.looked[1:], more, self.top)
             stopped = self.stop(at, every, widen=True) | ~np.isfinite(more.sum(axis=0))
             going = np.flatnonzero(~stopped & self.contracts(at, every))
         f0, ups, downs = self.looked[0], [*self.looked[1::2], *more[::2]], [*self.looked[2::2], *more[1::2]]
-        higher = yield from self.higher(
+        yield from self.higher(
             going, *tables(f0[going], [up[going] for up in ups], [down[going] for down in downs], self.top[going])
         )
-        return more.size + higher
 
-    def higher(self, going: Places, odd: list[list[Array]], even: list[list[Array]]) -> Generator[Array, Array, int]:
+    def higher(
+        self, going: Places, odd: list[list[Array]], even: list[list[Array]]
+    ) -> Generator[tuple[Places, Array], Array, None]:
         """Add pairs to the ladders that contract, and drop each when it stops or no longer does."""
-        asked = 0
         for k in range(len(odd), len(RUNGS)):
             if not going.size:
                 break
             h, x, f0 = self.top[going] * RUNGS[k], self.x[going], self.looked[0][going]
-            pair = yield np.stack([x + h, x - h])
-            asked += pair.size
-            up, down = pair
+            up, down = yield self.places[going], np.stack([x + h, x - h])
             with np.errstate(all="ignore"):
                 odd.append(extrapolate(odd[-1], (up - down) / (2 * h), k))
                 even.append(extrapolate(even[-1], ((up - f0) - (f0 - down)) / 2, k))
@@ -177,7 +162,6 @@ class _Course:
                 stay = ~self.stop(at, going, widen=False) & self.contracts(at, going)
             going = going[stay]
             odd, even = ([[entry[stay] for entry in row] for row in table] for table in (odd, even))
-        return asked
 
     def stop(self, at: Corner, places: Places, widen: bool) -> NDArray[np.bool_]:
         """Apply the stop test of `scalar`; with `widen`, an offset that asks for a wider ladder leaves the course."""

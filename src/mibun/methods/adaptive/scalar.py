@@ -33,7 +33,7 @@ __all__ = ["differentiate"]
 
 #: Looks at five values before the search for a scale gives up.
 LOOKS: Final = 9
-#: Levels above what the neighbourhood of x can explain, in which tables that stall mean a feature that was stepped over.
+#: How far above what the neighbourhood of x explains tables must stall to mean a feature that was stepped over.
 NARROW: Final = 64.0
 NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
 
