@@ -107,6 +107,7 @@ class _Search:
         self.probed: Verdict | None = None
         self.last = 0.0
         self.single = False
+        self.samples: Sequence[float] = ()  # of the noise, where it was found before any ladder
         self.cut = {1, -1}  # sides on which every look met the edge of the domain
         self.best = NOTHING
 
@@ -121,11 +122,14 @@ class _Search:
                 seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
                 if seen.curved <= 8 * seen.unit and self.computes_in_float32(values, seen):
                     seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
-                if self.good and self.runs_away(seen, top):
+                falls = 4 * seen.curved <= max(seen.first, seen.second)
+                if self.samples and (falls or seen.curved <= 8 * seen.unit):
+                    found = yield from self.noisy(top, self.samples, seen)
+                elif self.good and self.runs_away(seen, top):
                     found = self.kept_good()
                 elif seen.curved <= 8 * seen.unit:
                     found = self.small(seen, top)
-                elif 4 * seen.curved > max(seen.first, seen.second):
+                elif not falls:
                     found = yield from self.large(seen, top, values)
                 else:
                     found = self.early(seen, top) or (yield from self.climb(seen, top, values))
@@ -226,7 +230,12 @@ class _Search:
             if found is not None:
                 return found
             if self.probed.word == "noise":
-                return (yield from self.noisy(top, self.probed.samples, seen))
+                # Known noise explains a look whose terms do not fall, or H is too large besides: then it shrinks.
+                self.samples = self.probed.samples
+                level = math.sqrt(sum(s * s for s in self.samples) / len(self.samples)) if self.samples else 0.0
+                self.noise = max(self.noise, 3 * level)
+                if seen.curved <= 8 * self.noise:
+                    return (yield from self.noisy(top, self.samples, seen))
             if self.probed.word == "smooth" and self.probed.slope:
                 guess = seen.change / (8 * abs(self.probed.slope))
                 if 4 * self.probed.step < guess < top / 8:
@@ -365,7 +374,7 @@ class _Search:
             return self.chosen((yield from select(x, f0, pairs, unit / 2, 16 * unit)), unit)
         if _single([f0, *(v for _, up, down in pairs for v in (up, down))]):
             unit = 2.0**-23 * seen.size
-            return self.chosen((yield from select(x, f0, pairs, unit / 2, 16 * unit)), unit)
+            return self.chosen((yield from select(x, f0, pairs, unit / 8, 16 * unit)), unit / 8)
         verdict = self.probed = yield from probe(x, f0, top, at.value, unit, seen.change, now)
         found = self.judged(verdict)
         if found is not None:
