@@ -37,14 +37,37 @@ class Choice(NamedTuple):
         return self.truncation + self.rounding
 
 
-@lru_cache(maxsize=4096)
+class _Shape(NamedTuple):
+    """What the ratios of the steps alone determine, for every window (k, j); see `_norms`."""
+
+    factors: tuple[tuple[float, ...], ...]  #: of Neville's scheme in h^2
+    slope: tuple[tuple[float, ...], ...]
+    odd: tuple[tuple[float, ...], ...]
+    even: tuple[tuple[float, ...], ...]
+
+
+@lru_cache(maxsize=1024)
+def _shape(ratios: tuple[float, ...]) -> _Shape:
+    """Compute it once for each pattern of steps: the same ones recur in every ladder."""
+    count = len(ratios)
+    factors = tuple(
+        tuple(1 / ((ratios[k + j] / ratios[k]) ** 2 - 1) for j in range(1, count - k)) for k in range(count)
+    )
+    norms = [
+        [_norms(tuple(r / ratios[k] for r in ratios[k : k + j + 1])) for j in range(count - k)] for k in range(count)
+    ]
+    slope, odd, even = (tuple(tuple(entry[which] for entry in row) for row in norms) for which in range(3))
+    return _Shape(factors, slope, odd, even)
+
+
 def _norms(ratios: tuple[float, ...]) -> tuple[float, float, float]:
     """Give for the steps of a window, in units of its smallest, how much unit noise it passes on.
 
     Standard deviations of: the extrapolated slope (times the smallest step); its contrast with the window without that
-    step (likewise); the extrapolated even part. The ratios recur in every ladder, so they are computed once.
+    step (likewise); the extrapolated even part.
     """
-    own, without = _weights(ratios), [0.0, *_weights(ratios[1:])]
+    own = _weights(ratios)
+    without = [0.0, *_weights(ratios[1:])]
     slope = math.sqrt(sum((w / r) ** 2 for w, r in zip(own, ratios, strict=True)) / 2)
     odd = math.sqrt(sum(((a - b) / r) ** 2 for a, b, r in zip(own, without, ratios, strict=True)) / 2)
     return slope, odd, math.sqrt(sum(w * w for w in own) / 2 + 1)
@@ -62,29 +85,28 @@ class Pairs:
     def __init__(self, f0: float, pairs: Sequence[tuple[float, float, float]]) -> None:
         self.rows = sorted(pairs)
         self.steps = [h for h, _, _ in self.rows]
-        count = len(self.rows)
-        self.odd = [[(up - down) / (2 * h)] for h, up, down in self.rows]
-        self.even = [[((up - f0) - (f0 - down)) / 2] for _, up, down in self.rows]
-        for j in range(1, count):
-            for k in range(count - j):
-                factor = 1 / ((self.steps[k + j] / self.steps[k]) ** 2 - 1)
-                for table in (self.odd, self.even):
-                    table[k].append(table[k][j - 1] + (table[k][j - 1] - table[k + 1][j - 1]) * factor)
+        low = self.steps[0]
+        self.shape = _shape(tuple(h / low for h in self.steps))
+        odd = [(up - down) / (2 * h) for h, up, down in self.rows]
+        even = [((up - f0) - (f0 - down)) / 2 for _, up, down in self.rows]
+        self.odd, self.even = [[value] for value in odd], [[value] for value in even]
+        for j in range(1, len(odd)):
+            scaled = [row[j - 1] for row in self.shape.factors[: len(odd) - 1]]
+            odd = [a + (a - b) * c for a, b, c in zip(odd, odd[1:], scaled, strict=False)]
+            even = [a + (a - b) * c for a, b, c in zip(even, even[1:], scaled, strict=False)]
+            for table, column in ((self.odd, odd), (self.even, even)):
+                for row, value in zip(table, column, strict=False):
+                    row.append(value)
         self.size = max(abs(f0), *(max(abs(up - f0), abs(down - f0)) for _, up, down in self.rows))
 
     def scale(self, x: float) -> float:
         """Give the size against which rounding is measured: of f, and of its answer to the rounding of x."""
         return self.size + abs(x * self.odd[0][min(2, len(self.rows) - 1)])
 
-    def norms(self, k: int, j: int) -> tuple[float, float, float]:
-        """Give what window (k, j) does to independent unit noise; see `_norms`."""
-        low = self.steps[k]
-        return _norms(tuple(h / low for h in self.steps[k : k + j + 1]))
-
     def contrasts(self, k: int, j: int) -> tuple[float, float]:
         """Give two quantities that hold noise alone, in units of sigma, once truncation has gone."""
-        _, odd, even = self.norms(k, j)
-        return (self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k] / odd, self.even[k][j] / even
+        gap = (self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k]
+        return gap / self.shape.odd[k][j], self.even[k][j] / self.shape.even[k][j]
 
     def sigma(self, floor: float, cap: float, samples: Sequence[float]) -> float:
         """Estimate the noise of one value; `samples` of it from the tiny pairs are pooled in."""
@@ -102,26 +124,30 @@ class Pairs:
     def choose(self, sigma: float, noisy: bool, scale: float) -> Choice:
         """Take the window with the least bound."""
         z = 5.0 if noisy else 3.5
-        best = None
+        least, best = math.inf, (0, 2, math.inf, math.inf)
         for k in range(len(self.rows) - 2):
             for j in range(2, len(self.rows) - k):
-                choice = self._window(k, j, sigma, z, noisy, scale)
-                if best is None or choice.error < best.error:
-                    best = choice
-        assert best is not None  # noqa: S101 (there are always three pairs)
-        return best
+                truncation, rounding = self._bound(k, j, z * sigma, noisy, scale)
+                if truncation + rounding < least:
+                    least, best = truncation + rounding, (k, j, truncation, rounding)
+        k, j, truncation, rounding = best
+        top = k + j == len(self.rows) - 1
+        return Choice(
+            self.odd[k][j], truncation, rounding, self.steps[k + j], sigma, noisy, top, rounding > truncation, k == 0
+        )
 
-    def _window(self, k: int, j: int, sigma: float, z: float, noisy: bool, scale: float) -> Choice:
-        value, lower = self.odd[k][j], self.odd[k][j - 1]
-        rounding = 1.15 * z * sigma * self.norms(k, j)[0] / self.steps[k] + 2 * EPS * scale / self.steps[k]
-        truncation = abs(value - lower) / 2
-        gap, before = abs(value - self.odd[k + 1][j - 1]), abs(lower - self.odd[k + 1][j - 2])
-        if gap > 2 * rounding and gap > before / 4:
+    def _bound(self, k: int, j: int, level: float, noisy: bool, scale: float) -> tuple[float, float]:
+        """Give truncation and rounding of one window."""
+        row, next_, step = self.odd[k], self.odd[k + 1], self.steps[k]
+        rounding = (1.15 * level * self.shape.slope[k][j] + 2 * EPS * scale) / step
+        truncation = abs(row[j] - row[j - 1]) / 2
+        gap = abs(row[j] - next_[j - 1])
+        if gap > 2 * rounding and gap > abs(row[j - 1] - next_[j - 2]) / 4:
             truncation = 2 * gap
-        truncation *= 2.5 if noisy else 1.0
-        truncation = max(truncation, abs(self.even[k][j]) / self.steps[k + j] * (2 if noisy else 1))
-        top, bottom = k + j == len(self.rows) - 1, k == 0
-        return Choice(value, truncation, rounding, self.steps[k + j], sigma, noisy, top, rounding > truncation, bottom)
+        residual = abs(self.even[k][j]) / self.steps[k + j]
+        if noisy:
+            truncation, residual = 2.5 * truncation, 2 * residual
+        return (truncation if truncation > residual else residual), rounding
 
 
 def select(
