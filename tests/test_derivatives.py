@@ -576,3 +576,17 @@ def test_the_verbs_agree(x: list[float], way: list[float]) -> None:
 def test_results_print() -> None:
     text = repr(mb.derivative(math.exp, 0.0, method=Central(step=2**-10)))
     assert text == "Derivative(1.0000002 ± 4e-7, converged, 5 evaluations)"
+
+
+def test_the_error_state_of_the_user_is_not_met():
+    """Results are built from numbers of any size, also where the user has NumPy raise."""
+    with np.errstate(all="raise"):
+        found = mb.jacobian(lambda x: np.array([1e300 * x[0], 1e-308 * x[0]]), [1.0])
+    np.testing.assert_allclose(found.value[:, 0], [1e300, 1e-308])
+
+
+def test_a_spent_budget_keeps_the_best_number():
+    found = mb.derivative(math.exp, 1.0, budget=5)
+    assert found.status is mb.Status.BUDGET_SPENT
+    assert abs(found.value - math.e) < 1e-3
+    assert found.error == math.inf

@@ -348,7 +348,7 @@ def _status_codes(
 def _check_leaf(name: str, arrays: Sequence[NDArray[Any]]) -> None:
     """Refuse numbers that contradict each other; the message shows the first."""
     value, error, truncation, rounding, codes = arrays
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         wrong = ~(error >= 0.0) | (np.isnan(value) & (error != np.inf))
         if wrong.any():
             raise InputError(f"error is {error[wrong][0]} where the {name} is {value[wrong][0]}; {ERROR_RULE}")

@@ -65,10 +65,17 @@ def test_the_steps_are_exact_around_most_points():
 
 
 @pytest.mark.parametrize("x", [1.0, -3.0, 1e-10, 1e10, 5e-324, 1e300])
-def test_the_first_step_is_a_power_of_two_below_x(x):
+def test_the_first_step_is_a_part_of_x(x):
     top = scale.first_step(x)
-    assert math.frexp(top)[0] == 0.5
-    assert abs(x) < 1e-290 or abs(x) / 16 < top <= abs(x) / 8
+    assert abs(x) < 1e-290 or abs(x) / 20 < top <= abs(x) / 9
+
+
+@pytest.mark.parametrize("x", [8.25, 10.25, 16.1, 20.3, 33.3, 64.2, 100.25, 1000.3, 5e4 + 0.25])
+def test_a_period_of_one_is_not_stepped_over(x):
+    """The function of Rastrigin: every round step sees its parabola alone."""
+    found, _ = lead(lambda t: t * t - 10 * math.cos(2 * math.pi * t) + 10, x)
+    truth = 2 * x + 20 * math.pi * math.sin(2 * math.pi * x)
+    assert abs(found.value - truth) <= error(found) + 1e-12 * x * x
 
 
 # The promise

@@ -24,7 +24,7 @@ from mibun.methods.adaptive.ladder import (
     five_pairs,
     tables,
 )
-from mibun.methods.adaptive.scale import EPS, NEARLY, UNIT_STEP
+from mibun.methods.adaptive.scale import EPS, NEARLY, UNEVEN, UNIT_STEP
 
 __all__ = ["Array", "Asking", "common_course"]
 
@@ -104,8 +104,8 @@ def _put(into: Array, places: NDArray[Any], new: Array) -> Array:
 
 
 def _first_steps(x: Array) -> Array:
-    top = np.ldexp(1.0, np.frexp(x)[1] - 4)
-    return np.where(np.abs(x) < 1e-290, UNIT_STEP, top)
+    top = np.ldexp(UNEVEN, np.frexp(x)[1] - 4)
+    return np.where(np.abs(x) < 1e-290, UNIT_STEP * UNEVEN, top)
 
 
 def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:

@@ -69,6 +69,7 @@ def _within(budget: int, search: "_Search", asking: Asking) -> Asking:
         return found
     asking.close()
     best = search.best if math.isfinite(search.best.rounding) else search.give_up(0.0)
+    best = search.best if math.isnan(best.value) else best
     return best._replace(status=Status.BUDGET_SPENT, message="the budget was spent")
 
 
@@ -122,6 +123,8 @@ class _Search:
                 seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
                 if seen.curved <= 8 * seen.unit and self.computes_in_float32(values, seen):
                     seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
+                if math.isnan(self.best.value):  # the first slope: a number without a bound
+                    self.best = NOTHING._replace(value=seen.slope, step=top)
                 falls = 4 * seen.curved <= max(seen.first, seen.second)
                 if self.samples and (falls or seen.curved <= 8 * seen.unit):
                     found = yield from self.noisy(top, self.samples, seen)

@@ -11,11 +11,13 @@ With C = max(A3, A4) and M = max(A1, A2) there are three cases:
 import math
 from typing import Final, NamedTuple
 
-__all__ = ["EPS", "NEARLY", "UNIT_STEP", "Look", "first_step", "grown", "look"]
+__all__ = ["EPS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "look"]
 
 EPS: Final = 2.0**-52
 #: The smallest H that is started with where x says nothing: a guess of order 1 for the scale of f.
 UNIT_STEP: Final = 2.0**-4
+#: Half the golden ratio in 16 bits: few enough for x ± h to stay exact, while its multiples avoid whole numbers.
+UNEVEN: Final = 53018 / 65536
 #: Curvature at the first H, in units of M, up to which half of it is tried without asking what is wrong.
 NEARLY: Final = 1.0
 
@@ -33,8 +35,8 @@ class Look(NamedTuple):
 
 
 def first_step(x: float) -> float:
-    """Give a power of 2 between |x|/16 and |x|/8; 1/16 at 0."""
-    return UNIT_STEP if abs(x) < 1e-290 else math.ldexp(1.0, math.frexp(x)[1] - 4)
+    """Give a step between |x|/20 and |x|/9 (0.05 at 0) that is no round number: f may have a period of 1 or 1/8."""
+    return UNIT_STEP * UNEVEN if abs(x) < 1e-290 else math.ldexp(UNEVEN, math.frexp(x)[1] - 4)
 
 
 def look(x: float, top: float, f0: float, values: tuple[float, float, float, float], noise: float, eps: float) -> Look:
