@@ -18,7 +18,7 @@ from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
 from mibun.methods import choose_method
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
-from mibun.result import Derivative
+from mibun.result import Derivative, number
 from mibun.status import Note, Status
 from mibun.structure import Structure
 
@@ -132,12 +132,9 @@ def derivative(
     known: tuple[Any, ...] = ()
     chosen, request = _asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
     if (type(x) is float or type(x) is int) and bounds is None and not vectorized and abs(x) <= LARGEST:
-        start = float(x)
-        with np.errstate(all="ignore"):
-            f0 = _at(f, start)
-            # float64 is a float, and so is what math returns; a bool is no number
-            if isinstance(f0, float) or type(f0) is int:
-                return _scalar(f, start, float(f0), chosen, request)
+        found, f0 = _number(f, float(x), chosen, request)
+        if found is not None:
+            return found
         known = (f0,)
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
     given = _taken(x, options, complex_too=True)
@@ -480,8 +477,22 @@ def _single(
     )
 
 
-def _scalar(f: Callable[[Any], Any], x: float, f0: float, method: Method, request: Request) -> Derivative:
-    """Differentiate a function from float to float; nothing here is done for arrays."""
+@np.errstate(all="ignore")
+def _number(f: Callable[[Any], Any], x: float, method: Method, request: Request) -> tuple[Derivative | None, Any]:
+    """Differentiate a function from float to float, and give f(x) too; None if that is no number of Python.
+
+    Nothing here is done for arrays.
+    """
+    try:
+        f0 = f(x)
+    except Exception as reason:  # named and raised again, whatever it is
+        located(reason, f"f raised this at x = {x!r}")
+        raise
+    # float64 is a float, and so is what math returns; a bool is no number
+    if type(f0) is not float:
+        if not isinstance(f0, float) and type(f0) is not int:
+            return None, f0
+        f0 = float(f0)
     estimate, evaluations, faults = alone(f, x, f0, method, request)
     value, truncation, rounding, status, step, noise, message, left, right = estimate
     error = truncation + rounding
@@ -494,16 +505,7 @@ def _scalar(f: Callable[[Any], Any], x: float, f0: float, method: Method, reques
         if faults is not None:
             text = f"{text}; {faults.texts[0]}"
         notes = (Note((), status, text, left, right),)
-    return Derivative(value, error, truncation, rounding, status, step, evaluations, noise, f0, None, notes)
-
-
-def _at(f: Callable[[Any], Any], x: float) -> Any:
-    """Evaluate f at x itself, where every exception is raised, with x in it."""
-    try:
-        return f(x)
-    except Exception as reason:  # named and raised again, whatever it is
-        located(reason, f"f raised this at x = {x!r}")
-        raise
+    return number(value, error, truncation, rounding, status, step, evaluations, noise, f0, notes), f0
 
 
 def _lead(

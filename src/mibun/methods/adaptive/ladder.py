@@ -24,6 +24,7 @@ __all__ = [
     "corner",
     "extrapolate",
     "five_pairs",
+    "inner_pairs",
     "tables",
 ]
 
@@ -102,6 +103,12 @@ def corner(odd: list[list[Any]], even: list[list[Any]]) -> Corner:
     """Take the corner from the whole tables."""
     k = len(odd) - 1
     return Corner(k, odd[k][k], odd[k - 1][k - 1], odd[k - 2][k - 2], abs(even[k][k]), abs(even[k - 1][k - 1]))
+
+
+def inner_pairs(x: float, top: float) -> tuple[float, float, float, float, float, float]:
+    """Give the points of the pairs that a look at x ± H, x ± H/2 has not."""
+    h2, h3, h4 = top * RUNGS[2], top * RUNGS[3], top * RUNGS[4]
+    return x + h2, x - h2, x + h3, x - h3, x + h4, x - h4
 
 
 _ODD_4, _ODD_3, _ODD_2 = (tuple(w / (2 * rung) for w, rung in zip(_weights(k), RUNGS, strict=False)) for k in (4, 3, 2))

@@ -83,63 +83,78 @@ class Pairs:
     """All pairs x ± h, by ascending h, and what each window of them amplifies."""
 
     def __init__(self, f0: float, pairs: Sequence[tuple[float, float, float]]) -> None:
-        self.rows = sorted(pairs)
-        self.steps = [h for h, _, _ in self.rows]
-        low = self.steps[0]
-        self.shape = _shape(tuple(h / low for h in self.steps))
-        odd = [(up - down) / (2 * h) for h, up, down in self.rows]
-        even = [((up - f0) - (f0 - down)) / 2 for _, up, down in self.rows]
-        self.odd, self.even = [[value] for value in odd], [[value] for value in even]
-        for j in range(1, len(odd)):
-            scaled = [row[j - 1] for row in self.shape.factors[: len(odd) - 1]]
-            odd = [a + (a - b) * c for a, b, c in zip(odd, odd[1:], scaled, strict=False)]
-            even = [a + (a - b) * c for a, b, c in zip(even, even[1:], scaled, strict=False)]
-            for table, column in ((self.odd, odd), (self.even, even)):
-                for row, value in zip(table, column, strict=False):
-                    row.append(value)
-        self.size = max(abs(f0), *(max(abs(up - f0), abs(down - f0)) for _, up, down in self.rows))
+        rows = sorted(pairs)
+        low = rows[0][0]
+        self.steps = [h for h, _, _ in rows]
+        self.shape = _shape(tuple([h / low for h in self.steps]))
+        self.odd: list[list[float]] = []
+        self.even: list[list[float]] = []
+        self.size = abs(f0)
+        before_odd: list[float] = []
+        before_even: list[float] = []
+        for (h, up, down), factors in zip(reversed(rows), reversed(self.shape.factors), strict=True):
+            above, below = up - f0, f0 - down
+            self.size = max(self.size, abs(above), abs(below))
+            odd, even = (up - down) / (2 * h), (above - below) / 2
+            own_odd, own_even = [odd], [even]
+            for a, b, factor in zip(before_odd, before_even, factors, strict=True):
+                odd += (odd - a) * factor
+                even += (even - b) * factor
+                own_odd.append(odd)
+                own_even.append(even)
+            self.odd.append(own_odd)
+            self.even.append(own_even)
+            before_odd, before_even = own_odd, own_even
+        self.odd.reverse()
+        self.even.reverse()
 
     def scale(self, x: float) -> float:
         """Give the size against which rounding is measured: of f, and of its answer to the rounding of x."""
-        return self.size + abs(x * self.odd[0][min(2, len(self.rows) - 1)])
-
-    def contrasts(self, k: int, j: int) -> tuple[float, float]:
-        """Give two quantities that hold noise alone, in units of sigma, once truncation has gone."""
-        gap = (self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k]
-        return gap / self.shape.odd[k][j], self.even[k][j] / self.shape.even[k][j]
+        return self.size + abs(x * self.odd[0][min(2, len(self.steps) - 1)])
 
     def sigma(self, floor: float, cap: float, samples: Sequence[float]) -> float:
-        """Estimate the noise of one value; `samples` of it from the tiny pairs are pooled in."""
-        best = math.inf
-        for j in range(2, min(7, len(self.rows))):
-            found = [c for k in range(min(2, len(self.rows) - j)) for c in self.contrasts(k, j)]
-            best = min(best, 1.25 * math.sqrt(sum(c * c for c in found) / len(found)))
+        """Estimate the noise of one value; `samples` of it from the tiny pairs are pooled in.
+
+        Two quantities of every window hold noise alone once truncation has gone: what its smallest step changed in
+        the slope, and the even part. Both are taken in units of sigma, from the windows of the two smallest steps.
+        """
+        count, least = len(self.steps), math.inf
+        shape = self.shape
+        for j in range(2, min(7, count)):
+            total, last = 0.0, min(2, count - j)
+            for k in range(last):
+                odd = (self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k] / shape.odd[k][j]
+                even = self.even[k][j] / shape.even[k][j]
+                total += (odd * odd + even * even) / last
+            least = min(least, total)
+        found = 1.25 * math.sqrt(least / 2)
         if samples:
-            own = math.sqrt(sum(s * s for s in samples) / len(samples))
-            count = len(samples)
-            pooled = math.sqrt((4 * best * best + count * own * own) / (4 + count))
-            best = own if count >= 3 and own < best / 10 else pooled
-        return min(max(best, floor), max(cap, floor))
+            own = math.sqrt(sum([s * s for s in samples]) / len(samples))
+            pooled = math.sqrt((4 * found * found + len(samples) * own * own) / (4 + len(samples)))
+            found = own if len(samples) >= 3 and own < found / 10 else pooled
+        return min(max(found, floor), max(cap, floor))
 
     def choose(self, sigma: float, noisy: bool, scale: float) -> Choice:
-        """Take the window with the least bound."""
-        z = 5.0 if noisy else 3.5
+        """Take the window with the least bound: the rounding of all is known, the truncation of few is asked for."""
+        level, extra = (5.0 if noisy else 3.5) * 1.15 * sigma, 2 * EPS * scale
         least, best = math.inf, (0, 2, math.inf, math.inf)
-        for k in range(len(self.rows) - 2):
-            for j in range(2, len(self.rows) - k):
-                truncation, rounding = self._bound(k, j, z * sigma, noisy, scale)
-                if truncation + rounding < least:
-                    least, best = truncation + rounding, (k, j, truncation, rounding)
+        for k in range(len(self.steps) - 3, -1, -1):
+            step, slopes = self.steps[k], self.shape.slope[k]
+            for j in range(2, len(slopes)):
+                rounding = (level * slopes[j] + extra) / step
+                if rounding < least:
+                    truncation = self._truncation(k, j, rounding, noisy)
+                    if truncation + rounding < least:
+                        least, best = truncation + rounding, (k, j, truncation, rounding)
         k, j, truncation, rounding = best
-        top = k + j == len(self.rows) - 1
+        top = k + j == len(self.steps) - 1
         return Choice(
             self.odd[k][j], truncation, rounding, self.steps[k + j], sigma, noisy, top, rounding > truncation, k == 0
         )
 
-    def _bound(self, k: int, j: int, level: float, noisy: bool, scale: float) -> tuple[float, float]:
-        """Give truncation and rounding of one window."""
-        row, next_, step = self.odd[k], self.odd[k + 1], self.steps[k]
-        rounding = (1.15 * level * self.shape.slope[k][j] + 2 * EPS * scale) / step
+    def _truncation(self, k: int, j: int, rounding: float, noisy: bool) -> float:
+        """Bound the truncation of one window by the neighbouring orders and by the even residual."""
+        row, next_ = self.odd[k], self.odd[k + 1]
         truncation = abs(row[j] - row[j - 1]) / 2
         gap = abs(row[j] - next_[j - 1])
         if gap > 2 * rounding and gap > abs(row[j - 1] - next_[j - 2]) / 4:
@@ -147,7 +162,7 @@ class Pairs:
         residual = abs(self.even[k][j]) / self.steps[k + j]
         if noisy:
             truncation, residual = 2.5 * truncation, 2 * residual
-        return (truncation if truncation > residual else residual), rounding
+        return truncation if truncation > residual else residual
 
 
 def select(

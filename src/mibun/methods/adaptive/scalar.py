@@ -1,64 +1,66 @@
 """The adaptive derivative of a function of one number: how the parts work together.
 
-1. `scale` looks at five values and finds a step H at which the Taylor terms of f fall.
-2. `ladder` extrapolates five pairs; the stop test compares what the two tables disagree about with the rounding of f.
-3. Where that fails, `probe` asks a tiny pair what is wrong here; `noise` chooses the best window of all pairs; `edge`
-   differentiates towards one side.
+1. `scale` looks at five values and tells whether the Taylor terms of f fall at the step H.
+2. `ladder` extrapolates five pairs, and `stop` compares what the two tables disagree about with the rounding of f.
+
+That is the common course of three functions in four, written out here. Where it does not lead to an answer, `search`
+goes on: it looks for another H; `probe` asks a tiny pair what is wrong here; `noise` chooses the best window of all
+pairs; `edge` differentiates towards one side.
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from mibun.conversation import Conversation, Estimate, Request
 from mibun.methods.adaptive.edge import one_sided
-from mibun.methods.adaptive.ladder import (
-    AMPLIFICATION,
-    EVEN_CONTRAST,
-    ODD_CONTRAST,
-    ODD_SPREAD,
-    RUNGS,
-    Corner,
-    corner,
-    extrapolate,
-    five_pairs,
-    tables,
-)
-from mibun.methods.adaptive.noise import Choice, select
-from mibun.methods.adaptive.probe import Verdict, probe, tiny_step
-from mibun.methods.adaptive.scale import EPS, NEARLY, Look, first_step, grown, look
+from mibun.methods.adaptive.ladder import five_pairs, inner_pairs
+from mibun.methods.adaptive.scale import first_step, look
+from mibun.methods.adaptive.search import Asking, Search, not_finite
+from mibun.methods.adaptive.stop import stop_test
 from mibun.status import Status
 
 __all__ = ["differentiate"]
 
-#: Looks at five values before the search for a scale gives up.
-LOOKS: Final = 9
-#: How far above what the neighbourhood of x explains tables must stall to mean a feature that was stepped over.
-NARROW: Final = 64.0
-NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
-
-Asking = Generator[tuple[float, ...], Sequence[float], Estimate]
-#: One move of the search: the answer, or the next step to look at.
-Step = Generator[tuple[float, ...], Sequence[float], Estimate | float]
+#: Points of the common course.
+COMMON: Final = 11
 
 
 def differentiate(x: float, request: Request) -> Conversation:
     """Converse about f'(x)."""
-    top, side = _room(x, request)
+    rtol, atol, lower, upper, noise, budget, eps = request
+    top, side = (first_step(x), 0) if lower == -math.inf and upper == math.inf else _room(x, lower, upper)
     if side:
         (f0,) = yield (x,)
         if not math.isfinite(f0):
-            return _not_finite("f is not finite at x itself")
-        return (yield from one_sided(x, f0, side, top, request.noise or 0.0))
-    f0, *values = yield (x, x + top, x - top, x + top / 2, x - top / 2)
+            return not_finite("f is not finite at x itself")
+        return (yield from one_sided(x, f0, side, top, noise or 0.0))
+    half = top / 2
+    f0, *values = yield (x, x + top, x - top, x + half, x - half)
     if f0 - f0 != 0:
-        return _not_finite("f is not finite at x itself")
-    search = _Search(x, f0, request)
-    return (yield from _within(request.budget - 5, search, search.go(top, values)))
+        return not_finite("f is not finite at x itself")
+    total = sum(values)
+    if budget < COMMON or rtol or atol or total - total != 0:
+        return (yield from _searched(x, f0, request, top, values))
+    seen = look(x, top, f0, values, noise or 0.0, eps)
+    _, first, second, curved, unit, _, _ = seen
+    if curved <= 8 * unit or (4 * curved > first and 4 * curved > second):
+        return (yield from _searched(x, f0, request, top, values))
+    more = yield inner_pairs(x, top)
+    total = sum(more)
+    if total - total == 0:
+        reached, found = stop_test(five_pairs(f0, values, more, top), seen, top)
+        if reached and found.rounding <= 1e-10 * abs(found.value):
+            return found
+    return (yield from _searched(x, f0, request, top, values, more))
 
 
-def _within(budget: int, search: "_Search", asking: Asking) -> Asking:
+def _searched(
+    x: float, f0: float, request: Request, top: float, values: Sequence[float], more: Sequence[float] = ()
+) -> Asking:
     """Lead the search on until it would ask for more points than the budget has."""
+    search = Search(x, f0, request, top)
+    asking, budget = search.go(values, more), request.budget - 5 - len(more)
     try:
         points = next(asking)
         while len(points) <= budget:
@@ -73,10 +75,10 @@ def _within(budget: int, search: "_Search", asking: Asking) -> Asking:
     return best._replace(status=Status.BUDGET_SPENT, message="the budget was spent")
 
 
-def _room(x: float, request: Request) -> tuple[float, int]:
+def _room(x: float, lower: float, upper: float) -> tuple[float, int]:
     """Give the first step within the bounds, and the side to stay on where x is at one of them."""
     top = first_step(x)
-    left, right = x - request.lower, request.upper - x
+    left, right = x - lower, upper - x
     room = min(left, right)
     if room >= top:
         return top, 0
@@ -85,354 +87,3 @@ def _room(x: float, request: Request) -> tuple[float, int]:
     side = 1 if right > left else -1
     wide = max(left, right)
     return (top if wide >= top else math.ldexp(1.0, math.frexp(wide)[1] - 1)), side
-
-
-def _not_finite(message: str) -> Estimate:
-    return Estimate(math.nan, 0.0, math.inf, Status.NOT_FINITE, 0.0, 0.0, message)
-
-
-def _power(step: float) -> float:
-    """Round down to a power of 2."""
-    return math.ldexp(1.0, math.frexp(step)[1] - 1)
-
-
-class _Search:
-    """The search for a scale, with what it has seen so far."""
-
-    def __init__(self, x: float, f0: float, request: Request) -> None:
-        self.x, self.f0, self.request = x, f0, request
-        self.noise, self.eps = request.noise or 0.0, request.unit
-        self.good: tuple[float, Look] | None = None  # a step at which f is a parabola within its rounding
-        self.bad = math.inf  # the smallest step that was too large
-        self.flat = self.outside = self.unresolved = 0
-        self.probed: Verdict | None = None
-        self.last = 0.0
-        self.single = False
-        self.samples: Sequence[float] = ()  # of the noise, where it was found before any ladder
-        self.cut = {1, -1}  # sides on which every look met the edge of the domain
-        self.best = NOTHING
-
-    def go(self, top: float, values: Sequence[float]) -> Asking:
-        x, first = self.x, top
-        self.first = top
-        for _ in range(LOOKS):
-            total = sum(values)
-            if total - total != 0:
-                found = yield from self.beyond(top, values, first)
-            else:
-                seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
-                if seen.curved <= 8 * seen.unit and self.computes_in_float32(values, seen):
-                    seen = look(x, top, self.f0, (values[0], values[1], values[2], values[3]), self.noise, self.eps)
-                if math.isnan(self.best.value):  # the first slope: a number without a bound
-                    self.best = NOTHING._replace(value=seen.slope, step=top)
-                falls = 4 * seen.curved <= max(seen.first, seen.second)
-                if self.samples and (falls or seen.curved <= 8 * seen.unit):
-                    found = yield from self.noisy(top, self.samples, seen)
-                elif self.good and self.runs_away(seen, top):
-                    found = self.kept_good()
-                elif seen.curved <= 8 * seen.unit:
-                    found = self.small(seen, top)
-                elif not falls:
-                    found = yield from self.large(seen, top, values)
-                else:
-                    found = self.early(seen, top) or (yield from self.climb(seen, top, values))
-            if isinstance(found, Estimate):
-                return found
-            if not 0 < found < math.inf or x + found == x:
-                break
-            if found == top / 2:  # half of the values are there already
-                values = (*values[2:], *(yield (x + top / 4, x - top / 4)))
-            else:
-                values = yield (x + found, x - found, x + found / 2, x - found / 2)
-            top = found
-        return self.give_up(top)
-
-    def computes_in_float32(self, values: Sequence[float], seen: Look) -> bool:
-        """Say so once, and take its rounding for the noise; at an x of few bits an exact f has few, too."""
-        if self.single or not seen.change or _single([self.x]) or not _single([self.f0, *values]):
-            return False
-        self.single, self.noise = True, max(self.noise, 2.0**-24 * seen.size)
-        return True
-
-    def give_up(self, top: float) -> Estimate:
-        """Take the slope of the tiny pair where it saw a smooth f; else there is none."""
-        if self.good:
-            return self.parabola(self.good[1], self.good[0])
-        if self.probed and self.probed.word == "smooth":
-            return self.tiny_slope(self.probed)
-        return NOTHING._replace(step=top, message="no step was found at which f looks smooth")
-
-    def tiny_slope(self, verdict: Verdict) -> Estimate:
-        """Give the slope of the tiny pair: all that is known where no ladder stood."""
-        rounding = 8 * EPS * (abs(self.f0) + abs(self.x * verdict.slope)) / verdict.step
-        message = "f changes on scales too small to resolve; the slope is that of the smallest step"
-        truncation = verdict.rough / verdict.step + self.last / self.bad * (verdict.step / self.bad)
-        return Estimate(verdict.slope, truncation, rounding, Status.UNRESOLVED, verdict.step, self.noise, message)
-
-    def parabola(self, seen: Look, top: float) -> Estimate:
-        """Accept a step at which only a parabola is seen."""
-        rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
-        return Estimate(seen.slope, seen.curved / 2 / top, rounding, Status.CONVERGED, top, seen.unit)
-
-    def runs_away(self, seen: Look, top: float) -> bool:
-        """Tell whether a larger step contradicts the slope that a smaller one bounded: it ran over something."""
-        assert self.good is not None  # noqa: S101 (asked only then)
-        step, before = self.good
-        reach = (6 * before.unit + before.curved) / step + 8 * (seen.unit + seen.curved) / top
-        return abs(seen.slope - before.slope) > reach
-
-    def kept_good(self) -> Estimate:
-        """Go back to the step before: a parabola, or no change at all."""
-        assert self.good is not None  # noqa: S101 (asked only then)
-        step, seen = self.good
-        return self.insensitive(seen, step) if seen.change <= 4 * seen.unit else self.parabola(seen, step)
-
-    def insensitive(self, seen: Look, top: float) -> Estimate:
-        """Say that f does not change; larger steps may have run over many periods, so only the first one counts."""
-        return Estimate(0.0, 0.0, 6 * seen.unit / min(self.first, top), Status.INSENSITIVE, top, seen.unit)
-
-    def small(self, seen: Look, top: float) -> Estimate | float:
-        """Curvature is within the rounding: accept, or give a larger step."""
-        if seen.change <= 4 * seen.unit:
-            self.flat += 1
-            if self.flat == 3 or self.bad < math.inf:
-                return self.insensitive(seen, top)
-        enough = 3 * seen.unit <= 1e-13 * seen.first and (top > 2.0**-7 or self.good is not None)
-        factor = grown(seen, top)
-        if enough or factor < 4:
-            return self.parabola(seen, top)
-        self.good = (top, seen)
-        return self.closer() or (top * factor if top * factor < self.bad else self.parabola(seen, top))
-
-    def closer(self) -> float | Estimate | None:
-        """Give the geometric mean of a good and a bad step, the good one where they are close."""
-        if self.good is None or self.bad == math.inf:
-            return None
-        step, seen = self.good
-        return _power(math.sqrt(step * self.bad)) if self.bad > 8 * step else self.parabola(seen, step)
-
-    def large(self, seen: Look, top: float, values: Sequence[float]) -> Step:
-        """Give a smaller step, for the Taylor terms do not fall, after asking once what is wrong here."""
-        x = self.x
-        # Curvature that falls like H^3 or H^4 beside no slope at all: a root of that order, such as x^3 at 0.
-        fall, by = seen.curved / (self.last or 1.0), top / self.bad
-        level = self.probed.slope * top if self.probed else seen.curved
-        cubic = self.unresolved > 0 and by**4.1 / 2 < fall < 2 * by**2.9 and abs(level) < 1e-10 * seen.curved
-        self.bad, self.last = min(self.bad, top), seen.curved
-        if cubic:
-            return (yield from self.climb(seen, top, values))
-        between = self.closer()
-        if between is not None:
-            return between
-        if self.unresolved == 0 and seen.curved <= NEARLY * max(seen.first, seen.second):
-            self.unresolved = 1
-            return top / 2
-        if self.probed is None:
-            self.probed = yield from probe(x, self.f0, top, seen.slope, seen.unit, seen.change, 0.0)
-            found = self.judged(self.probed)
-            if found is not None:
-                return found
-            if self.probed.word == "noise":
-                # Known noise explains a look whose terms do not fall, or H is too large besides: then it shrinks.
-                self.samples = self.probed.samples
-                level = math.sqrt(sum(s * s for s in self.samples) / len(self.samples)) if self.samples else 0.0
-                self.noise = max(self.noise, 3 * level)
-                if seen.curved <= 8 * self.noise:
-                    return (yield from self.noisy(top, self.samples, seen))
-            if self.probed.word == "smooth" and self.probed.slope:
-                guess = seen.change / (8 * abs(self.probed.slope))
-                if 4 * self.probed.step < guess < top / 8:
-                    return _power(guess)
-        self.unresolved += 1
-        return top * 2.0 ** -(1 + 2 * self.unresolved)
-
-    def judged(self, verdict: Verdict) -> Estimate | None:
-        """Turn a verdict about f at x into the final answer, where it is one."""
-        if verdict.word == "kink":
-            left, right = verdict.left, verdict.right
-            error = abs(right - left) / 2 + verdict.error
-            message = f"the slopes from the left ({left:.6g}) and from the right ({right:.6g}) differ"
-            return Estimate((left + right) / 2, error, 0.0, Status.KINK, verdict.step, self.noise, message, left, right)
-        if verdict.word == "jump":
-            return Estimate(math.nan, 0.0, math.inf, Status.JUMP, verdict.step, self.noise, "f jumps at x")
-        if verdict.word == "vertical":
-            return _not_finite("the slope grows without limit towards x: a vertical tangent")
-        return None
-
-    def beyond(self, top: float, values: Sequence[float], first: float) -> Step:
-        """Give a smaller step, for some value is not finite, or differentiate towards one side."""
-        x, self.bad = self.x, min(self.bad, top)
-        between = self.closer()
-        if between is not None:
-            return between
-        self.outside += 1
-        if self.outside == 1:
-            found = yield from self.neighbours(first)
-            if isinstance(found, Estimate):
-                return found
-            if found < top / 4:
-                return found
-        fine = [math.isfinite(value) for value in values]
-        if fine[2] and fine[3]:
-            return top / 2
-        self.cut &= {side for side, inner in ((1, fine[2]), (-1, fine[3])) if not inner}
-        if self.outside > 3 and len(self.cut) == 1:
-            return (yield from one_sided(x, self.f0, -min(self.cut), first, self.noise))
-        return top * 2.0 ** -(1 + 2 * self.outside)
-
-    def neighbours(self, first: float) -> Step:
-        """Ask right beside x which sides there are; give the step that f(x) and the slope suggest."""
-        x, t = self.x, tiny_step(self.x, first)
-        up, down = yield (x + t, x - t)
-        right, left = math.isfinite(up), math.isfinite(down)
-        if not right and not left:
-            return _not_finite("f is not finite on either side of x")
-        if not right or not left:
-            return (yield from one_sided(x, self.f0, 1 if right else -1, first, self.noise))
-        slope = abs(up - down) / (2 * t)
-        guess = abs(self.f0) / (8 * slope) if slope else math.inf
-        return _power(guess) if 2 * t < guess < math.inf else math.inf
-
-    def early(self, seen: Look, top: float) -> Estimate | None:
-        """Stop after five values where a tolerance was asked for that is met: the slope is extrapolated once."""
-        if not self.request.rtol and not self.request.atol:
-            return None
-        fall = max(seen.curved / max(seen.first, seen.second), 1 / 16)
-        rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
-        found = Estimate(seen.slope, seen.curved / top * fall, rounding, Status.CONVERGED, top, seen.unit)
-        return found if self.good_enough(found) else None
-
-    def climb(self, seen: Look, top: float, values: Sequence[float]) -> Step:
-        """Extrapolate a ladder of five pairs; where the stop test fails, go on, or ask what is wrong."""
-        x = self.x
-        h2, h3, h4 = top * RUNGS[2], top * RUNGS[3], top * RUNGS[4]
-        more = yield (x + h2, x - h2, x + h3, x - h3, x + h4, x - h4)
-        total = sum(more)
-        if total - total != 0:
-            return top / 8
-        at = five_pairs(self.f0, values, more, top)
-        found = self.stopped(at, seen, top)
-        if found is None and not self.contracts(at, seen, top):
-            return (yield from self.stalled(at, seen, top, _pairs(top, values, more)))
-        if found is None:
-            return (yield from self.higher(seen, top, _pairs(top, values, more)))
-        if found.rounding > 1e-10 * abs(found.value) and not self.good_enough(found):
-            # f has a large offset: a wider ladder has less of its rounding.
-            choice = yield from select(x, self.f0, _pairs(top, values, more), seen.unit / 2, 4 * seen.unit, (), 6)
-            return self.chosen(choice, seen.unit)
-        return found
-
-    def higher(self, seen: Look, top: float, pairs: list[tuple[float, float, float]]) -> Step:
-        """Add pairs while the tables contract."""
-        x, f0 = self.x, self.f0
-        odd, even = tables(f0, [up for _, up, _ in pairs], [down for _, _, down in pairs], top)
-        for k in range(len(pairs), len(RUNGS)):
-            h = top * RUNGS[k]
-            up, down = yield (x + h, x - h)
-            pairs.append((h, up, down))
-            odd.append(extrapolate(odd[-1], (up - down) / (2 * h), k))
-            even.append(extrapolate(even[-1], ((up - f0) - (f0 - down)) / 2, k))
-            at = corner(odd, even)
-            found = self.stopped(at, seen, top)
-            if found is not None:
-                return found
-            if not self.contracts(at, seen, top):
-                break
-        return (yield from self.stalled(at, seen, top, pairs))
-
-    def stopped(self, at: Corner, seen: Look, top: float) -> Estimate | None:
-        """Stop where what the tables disagree about is below the rounding of f, or below the tolerance."""
-        k, value = at.k, at.value
-        h = top * RUNGS[k]
-        gap = abs(value - at.before)
-        ratio = min(0.25, seen.curved / max(seen.first, seen.second, 1e-323))
-        rounding = AMPLIFICATION[k] * seen.unit / h
-        reached = gap * max(4 * ratio * RUNGS[k - 1] ** 2, 1 / 64) + at.residual / (2 * top)
-        truncation = gap / 2 + 3 * at.residual / h
-        found = Estimate(value, truncation, 1.1 * rounding + 2 * EPS * abs(value), Status.CONVERGED, top, seen.unit)
-        if reached <= max(rounding, 1e-13 * abs(value), 1e-14 * seen.second / top) or self.good_enough(found):
-            return found
-        self.best = found._replace(truncation=gap + 3 * at.residual / h, status=Status.UNRESOLVED)
-        return None
-
-    def good_enough(self, found: Estimate) -> bool:
-        """Tell whether the tolerance that was asked for is met."""
-        return found.truncation + found.rounding <= self.request.atol + self.request.rtol * abs(found.value)
-
-    def contracts(self, at: Corner, seen: Look, top: float) -> bool:
-        """Tell whether the last pair brought the tables together by a factor of 8."""
-        now, before = _levels(at, top)
-        return now <= before / 8
-
-    def stalled(self, at: Corner, seen: Look, top: float, pairs: list[tuple[float, float, float]]) -> Step:
-        """Say why the tables no longer contract: rounding above its bound, noise, a kink near by, or aliasing."""
-        x, f0, unit = self.x, self.f0, seen.unit
-        now, before = _levels(at, top)
-        if now <= 16 * unit:
-            h, gap = pairs[-1][0], abs(at.value - at.before)
-            truncation = (5 * max(now, before / 2) * ODD_SPREAD[at.k] + gap * h / 2) / h
-            rounding = 1.1 * AMPLIFICATION[at.k] * unit / h
-            if truncation + rounding <= max(1e-11 * abs(at.value), 1e-12 * seen.change / top):
-                return Estimate(at.value, truncation, rounding, Status.CONVERGED, top, unit)
-            return self.chosen((yield from select(x, f0, pairs, unit / 2, 16 * unit)), unit)
-        if _single([f0, *(v for _, up, down in pairs for v in (up, down))]):
-            unit = 2.0**-23 * seen.size
-            return self.chosen((yield from select(x, f0, pairs, unit / 8, 16 * unit)), unit / 8)
-        verdict = self.probed = yield from probe(x, f0, top, at.value, unit, seen.change, now)
-        found = self.judged(verdict)
-        if found is not None:
-            return found
-        if verdict.word == "noise":
-            return self.chosen((yield from select(x, f0, pairs, unit / 2, math.inf, verdict.samples)), unit)
-        cap = max(16 * unit, 4 * verdict.rough)
-        if verdict.word == "smooth" and (self.contradicted(at, verdict, unit) or now > NARROW * cap):
-            # The ladder stepped over something narrow: as high as the tables stall, as steep as the slopes differ.
-            self.best = self.tiny_slope(verdict)
-            off = max(abs(at.value - verdict.slope), now / top)
-            return _power(min(now / off, top / 8))
-        return self.chosen((yield from select(x, f0, pairs, unit / 2, cap)), unit)
-
-    def contradicted(self, at: Corner, verdict: Verdict, unit: float) -> bool:
-        """Tell whether the slope of the tiny pair cannot be that of the ladder."""
-        off: float = abs(at.value - verdict.slope)
-        gap: float = abs(at.value - at.before)
-        slope, blur = abs(verdict.slope), (64 * unit + 32 * verdict.rough) / verdict.step
-        return off > 4 * gap + blur + 1e-6 * slope or (off > blur + 1e-3 * slope and gap > 0.1 * slope)
-
-    def noisy(self, top: float, samples: Sequence[float], seen: Look) -> Asking:
-        """Ask for a ladder around the first step, where noise was found before there was any."""
-        x = self.x
-        steps = [top * rung for rung in RUNGS[:5]]
-        values = yield tuple(point for h in steps for point in (x + h, x - h))
-        pairs = [(h, values[2 * i], values[2 * i + 1]) for i, h in enumerate(steps)]
-        floor = EPS * seen.size / 2
-        choice = yield from select(x, self.f0, pairs, floor, math.inf, samples)
-        return self.chosen(choice, seen.unit)
-
-    def chosen(self, choice: Choice, unit: float) -> Estimate:
-        """Report a chosen window."""
-        status = Status.NOISY if choice.noisy else Status.CONVERGED
-        return Estimate(choice.value, choice.truncation, choice.rounding, status, choice.step, max(choice.sigma, unit))
-
-
-def _pairs(top: float, values: Sequence[float], more: Sequence[float]) -> list[tuple[float, float, float]]:
-    """Give (h, f(x + h), f(x - h)) of a ladder, largest step first."""
-    ups, downs = (*values[0::2], *more[0::2]), (*values[1::2], *more[1::2])
-    return [(top * rung, up, down) for rung, up, down in zip(RUNGS, ups, downs, strict=False)]
-
-
-def _levels(at: Corner, top: float) -> tuple[float, float]:
-    """Give what the last two pairs left of both tables, in units of f: the noise, once truncation has gone."""
-    k = at.k
-    now = max(abs(at.value - at.before) * top * RUNGS[k] / ODD_CONTRAST[k], at.residual / EVEN_CONTRAST[k])
-    step = top * RUNGS[k - 1]
-    return now, max(abs(at.before - at.earlier) * step / ODD_CONTRAST[k - 1], at.residual_before / EVEN_CONTRAST[k - 1])
-
-
-def _single(values: Sequence[float]) -> bool:
-    """Say whether all values have at most 24 bits, as those of a function that computes in float32 (Veltkamp)."""
-    for value in values:
-        c = value * 536870913.0
-        if c - (c - value) != value:
-            return False
-    return True

@@ -9,6 +9,7 @@ With C = max(A3, A4) and M = max(A1, A2) there are three cases:
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 __all__ = ["EPS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "look"]
@@ -39,7 +40,7 @@ def first_step(x: float) -> float:
     return UNIT_STEP * UNEVEN if abs(x) < 1e-290 else math.ldexp(UNEVEN, math.frexp(x)[1] - 4)
 
 
-def look(x: float, top: float, f0: float, values: tuple[float, float, float, float], noise: float, eps: float) -> Look:
+def look(x: float, top: float, f0: float, values: Sequence[float], noise: float, eps: float) -> Look:
     """Estimate the Taylor terms from f(x + H), f(x - H), f(x + H/2), f(x - H/2).
 
     `noise` is the least error of one value, `eps` the spacing of the floats that x and f have.
@@ -48,15 +49,16 @@ def look(x: float, top: float, f0: float, values: tuple[float, float, float, flo
     u, v, p, q = up - f0, f0 - down, up2 - f0, f0 - down2
     odd, odd2, even, even2 = (u + v) / 2, p + q, (u - v) / 2, (p - q) / 2  # odd parts times H
     linear = odd2 + (odd2 - odd) / 3
-    third, fourth = 4 / 3 * abs(odd - odd2), 4 / 3 * abs(even - 4 * even2)
-    second = abs(even - 4 / 3 * (even - 4 * even2))
+    bend = even - 4 * even2
+    third, fourth = 4 / 3 * abs(odd - odd2), 4 / 3 * abs(bend)
     change = max(abs(u), abs(v), abs(p), abs(q))
     size = max(abs(f0), change)
     slope = linear / top
     # Where x ± H is not exact, f was asked at another point than was meant.
     missed = abs(((x + top) - x) - top) + abs((x - (x - top)) - top)
     unit = max(noise, eps * size + (eps * abs(x) + missed) * abs(slope) + 1e-323)
-    return Look(slope, abs(linear), second, max(third, fourth), unit, size, change)
+    curved = third if third > fourth else fourth
+    return Look(slope, abs(linear), abs(even - 4 / 3 * bend), curved, unit, size, change)
 
 
 def grown(seen: Look, top: float) -> float:
