@@ -79,34 +79,63 @@ def _weights(ratios: Sequence[float]) -> list[float]:
     return [math.prod(b / (b - a) for m, b in enumerate(squares) if m != i) for i, a in enumerate(squares)]
 
 
+def _ratios(steps: Sequence[float]) -> tuple[float, ...]:
+    low = steps[0]
+    return tuple([h / low for h in steps])
+
+
 class Pairs:
     """All pairs x ± h, by ascending h, and what each window of them amplifies."""
 
     def __init__(self, f0: float, pairs: Sequence[tuple[float, float, float]]) -> None:
+        self.f0, self.size = f0, abs(f0)
         rows = sorted(pairs)
-        low = rows[0][0]
         self.steps = [h for h, _, _ in rows]
-        self.shape = _shape(tuple([h / low for h in self.steps]))
         self.odd: list[list[float]] = []
         self.even: list[list[float]] = []
-        self.size = abs(f0)
-        before_odd: list[float] = []
-        before_even: list[float] = []
-        for (h, up, down), factors in zip(reversed(rows), reversed(self.shape.factors), strict=True):
-            above, below = up - f0, f0 - down
-            self.size = max(self.size, abs(above), abs(below))
-            odd, even = (up - down) / (2 * h), (above - below) / 2
-            own_odd, own_even = [odd], [even]
-            for a, b, factor in zip(before_odd, before_even, factors, strict=True):
+        self.shape = _shape(_ratios(self.steps))
+        for k in range(len(rows) - 1, -1, -1):
+            self._narrowest(rows[k], self.shape.factors[k])
+
+    def wider(self, pairs: Sequence[tuple[float, float, float]]) -> None:
+        """Add pairs with larger steps: every row gets one entry more for each."""
+        for pair in pairs:
+            self.steps.append(pair[0])
+            self.shape = _shape(_ratios(self.steps))
+            odd, even = self._ends(pair)
+            self.odd.append([odd])
+            self.even.append([even])
+            for k in range(len(self.odd) - 2, -1, -1):
+                factor = self.shape.factors[k][-1]
+                odd = self.odd[k][-1] + (self.odd[k][-1] - odd) * factor
+                even = self.even[k][-1] + (self.even[k][-1] - even) * factor
+                self.odd[k].append(odd)
+                self.even[k].append(even)
+
+    def narrower(self, pair: tuple[float, float, float]) -> None:
+        """Add a pair with a smaller step."""
+        self.steps.insert(0, pair[0])
+        self.shape = _shape(_ratios(self.steps))
+        self._narrowest(pair, self.shape.factors[0])
+
+    def _narrowest(self, pair: tuple[float, float, float], factors: Sequence[float]) -> None:
+        odd, even = self._ends(pair)
+        row_odd, row_even = [odd], [even]
+        if self.odd:
+            for a, b, factor in zip(self.odd[0], self.even[0], factors, strict=True):
                 odd += (odd - a) * factor
                 even += (even - b) * factor
-                own_odd.append(odd)
-                own_even.append(even)
-            self.odd.append(own_odd)
-            self.even.append(own_even)
-            before_odd, before_even = own_odd, own_even
-        self.odd.reverse()
-        self.even.reverse()
+                row_odd.append(odd)
+                row_even.append(even)
+        self.odd.insert(0, row_odd)
+        self.even.insert(0, row_even)
+
+    def _ends(self, pair: tuple[float, float, float]) -> tuple[float, float]:
+        """Give slope and even part of one pair."""
+        h, up, down = pair
+        above, below = up - self.f0, self.f0 - down
+        self.size = max(self.size, abs(above), abs(below))
+        return (up - down) / (2 * h), (above - below) / 2
 
     def scale(self, x: float) -> float:
         """Give the size against which rounding is measured: of f, and of its answer to the rounding of x."""
@@ -134,13 +163,16 @@ class Pairs:
             found = own if len(samples) >= 3 and own < found / 10 else pooled
         return min(max(found, floor), max(cap, floor))
 
-    def choose(self, sigma: float, noisy: bool, scale: float) -> Choice:
-        """Take the window with the least bound: the rounding of all is known, the truncation of few is asked for."""
-        level, extra = (5.0 if noisy else 3.5) * 1.15 * sigma, 2 * EPS * scale
+    def choose(self, sigma: float, noisy: bool, old: int = 0, narrowest: bool = False) -> Choice:
+        """Take the window with the least bound: the rounding of all is known, the truncation of few is asked for.
+
+        Only the windows that end beyond the first `old` steps are weighed, or those that begin at the narrowest one.
+        """
+        level, extra = (5.0 if noisy else 3.5) * 1.15 * sigma, 2 * EPS * self.size
         least, best = math.inf, (0, 2, math.inf, math.inf)
-        for k in range(len(self.steps) - 3, -1, -1):
+        for k in range(0 if narrowest else len(self.steps) - 3, -1, -1):
             step, slopes = self.steps[k], self.shape.slope[k]
-            for j in range(2, len(slopes)):
+            for j in range(max(2, old - k), len(slopes)):
                 rounding = (level * slopes[j] + extra) / step
                 if rounding < least:
                     truncation = self._truncation(k, j, rounding, noisy)
@@ -190,30 +222,32 @@ def select(
     window = Pairs(f0, pairs)
     sigma = window.sigma(floor, cap, samples)
     noisy = sigma > 20 * EPS * window.scale(x)
-    best = window.choose(sigma, noisy, window.size)
+    best = window.choose(sigma, noisy)
     low, high = best.value - best.error, best.value + best.error
     while spare >= 2 and best.error > 1e-12 * abs(best.value):
-        if best.at_top and best.limited_by_noise:
+        wider = best.at_top and best.limited_by_noise
+        if wider:
             known = best.error <= 2 * abs(best.value)
             steps = [window.steps[-1] * m for m in ((2.0,) if known or spare < 6 else (2.0, 4.0, 8.0))]
         elif best.at_bottom and not best.limited_by_noise:
             steps = [window.steps[0] / 2]
         else:
             break
-        values = yield tuple(point for h in steps for point in (x + h, x - h))
+        values = yield tuple([point for h in steps for point in (x + h, x - h)])
         spare -= len(values)
         if not math.isfinite(sum(values)):
             break
-        pairs = [*pairs, *((h, values[2 * i], values[2 * i + 1]) for i, h in enumerate(steps))]
-        wider = Pairs(f0, pairs)
-        if len(pairs) <= 6:
-            sigma = wider.sigma(floor, cap, samples)
-            noisy = sigma > 20 * EPS * wider.scale(x)
-        found = wider.choose(sigma, noisy, wider.size)
+        new = list(zip(steps, values[0::2], values[1::2], strict=True))
+        old = len(window.steps)
+        if wider:
+            window.wider(new)
+            found = window.choose(sigma, noisy, old)
+        else:
+            window.narrower(new[0])
+            found = window.choose(sigma, noisy, narrowest=True)
         if not low <= found.value <= high or found.error >= best.error:
             break
-        gain = found.error / best.error
-        window, best = wider, found
+        gain, best = found.error / best.error, found
         low, high = max(low, found.value - found.error), min(high, found.value + found.error)
         if gain > 0.9:
             break
