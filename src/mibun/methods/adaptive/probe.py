@@ -68,7 +68,8 @@ def probe(
     # A weak kink bends by a small share of the move, too; only where tables stall is it worth two more pairs to tell.
     straight = bend <= 64 * unit or (bend <= move / 256 and not stalled)
     if straight and (stalled or move <= 2.0**-16 * change):
-        return Verdict("smooth", 0.0 if abs(u + v) < 64 * unit else (u + v) / (2 * t), bend, t)
+        lost = abs(u + v) < 64 * unit  # in rounding: no slope is better than a wrong one
+        return Verdict("smooth", 0.0 if lost else (u + v) / (2 * t), bend + (64 * unit if lost else 0.0), t)
     if stalled and stalled / 6 < bend < 6 * stalled:
         return Verdict("noise", step=t, samples=(0.408 * (u - v), 0.707 * (u + v - 2 * slope * t)))
     return (yield from _growth(x, f0, t, u, v, unit))

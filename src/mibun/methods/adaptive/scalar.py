@@ -18,7 +18,6 @@ from mibun.methods.adaptive.ladder import five_pairs, inner_pairs
 from mibun.methods.adaptive.scale import first_step, look
 from mibun.methods.adaptive.search import Asking, Search, not_finite
 from mibun.methods.adaptive.stop import stop_test
-from mibun.status import Status
 
 __all__ = ["differentiate"]
 
@@ -70,9 +69,7 @@ def _searched(
         found: Estimate = stop.value
         return found
     asking.close()
-    best = search.best if math.isfinite(search.best.rounding) else search.give_up(0.0)
-    best = search.best if math.isnan(best.value) else best
-    return best._replace(status=Status.BUDGET_SPENT, message="the budget was spent")
+    return search.spent()
 
 
 def _room(x: float, lower: float, upper: float) -> tuple[float, int]:

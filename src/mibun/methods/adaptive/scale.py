@@ -17,8 +17,8 @@ __all__ = ["EPS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown"
 EPS: Final = 2.0**-52
 #: The smallest H that is started with where x says nothing: a guess of order 1 for the scale of f.
 UNIT_STEP: Final = 2.0**-4
-#: Half the golden ratio in 16 bits: few enough for x ± h to stay exact, while its multiples avoid whole numbers.
-UNEVEN: Final = 53018 / 65536
+#: Half the golden ratio in 32 bits: few enough for x ± h to stay exact, enough to avoid fine grids.
+UNEVEN: Final = 3474701533 / 2**32
 #: Curvature at the first H, in units of M, up to which half of it is tried without asking what is wrong.
 NEARLY: Final = 1.0
 

@@ -36,6 +36,7 @@ NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
 Asking = Generator[tuple[float, ...], Sequence[float], Estimate]
 #: One move of the search: the answer, or the next step to look at.
 Step = Generator[tuple[float, ...], Sequence[float], Estimate | float]
+Probing = Generator[tuple[float, ...], Sequence[float], Verdict]
 
 
 def not_finite(message: str) -> Estimate:
@@ -68,7 +69,7 @@ class Search:
         self.single = False
         self.samples: Sequence[float] = ()  # of the noise, where it was found before any ladder
         self.cut = {1, -1}  # sides on which every look met the edge of the domain
-        self.best = NOTHING
+        self.best = self.tiny = NOTHING
 
     def go(self, values: Sequence[float], more: Sequence[float] = ()) -> Asking:
         """Search from the first step, with the values of a look at it, and of a ladder if there was one."""
@@ -119,12 +120,31 @@ class Search:
         """Take the slope of the tiny pair where it saw a smooth f; else there is none."""
         if self.good:
             return self.parabola(self.good[1], self.good[0])
-        if self.probed and self.probed.word == "smooth":
-            return self.tiny_slope(self.probed)
+        if math.isfinite(self.tiny.value):
+            return self.tiny
         return NOTHING._replace(step=top, message="no step was found at which f looks smooth")
 
+    def spent(self) -> Estimate:
+        """Give the best so far, with an error that covers the slope of the tiny pair, too."""
+        best = self.best if math.isfinite(self.best.rounding) else self.give_up(0.0)
+        best = self.best if math.isnan(best.value) else best
+        if math.isfinite(self.tiny.value):
+            reach = best.truncation + best.rounding + self.tiny.truncation + self.tiny.rounding
+            off = abs(best.value - self.tiny.value)
+            best = best._replace(truncation=best.truncation + off) if off > reach else best
+        return best._replace(status=Status.BUDGET_SPENT, message="the budget was spent")
+
+    def look_near(self, top: float, slope: float, seen: Look, stalled: float) -> Probing:
+        """Ask the tiny pair, and keep the best slope that one saw: all that is known where no ladder stands."""
+        verdict = self.probed = yield from probe(self.x, self.f0, top, slope, seen.unit, seen.change, stalled)
+        if verdict.word == "smooth":
+            found = self.tiny_slope(verdict)
+            if found.truncation + found.rounding < self.tiny.truncation + self.tiny.rounding:
+                self.tiny = found
+        return verdict
+
     def tiny_slope(self, verdict: Verdict) -> Estimate:
-        """Give the slope of the tiny pair: all that is known where no ladder stood."""
+        """Bound the slope of a tiny pair."""
         rounding = 8 * EPS * (abs(self.f0) + abs(self.x * verdict.slope)) / verdict.step
         message = "f changes on scales too small to resolve; the slope is that of the smallest step"
         truncation = verdict.rough / verdict.step + self.last / self.bad * (verdict.step / self.bad)
@@ -174,7 +194,6 @@ class Search:
 
     def large(self, seen: Look, top: float, values: Sequence[float]) -> Step:
         """Give a smaller step, for the Taylor terms do not fall, after asking once what is wrong here."""
-        x = self.x
         # Curvature that falls like H^3 or H^4 beside no slope at all: a root of that order, such as x^3 at 0.
         fall, by = seen.curved / (self.last or 1.0), top / self.bad
         level = self.probed.slope * top if self.probed else seen.curved
@@ -189,20 +208,20 @@ class Search:
             self.unresolved = 1
             return top / 2
         if self.probed is None:
-            self.probed = yield from probe(x, self.f0, top, seen.slope, seen.unit, seen.change, 0.0)
-            found = self.judged(self.probed)
+            verdict = yield from self.look_near(top, seen.slope, seen, 0.0)
+            found = self.judged(verdict)
             if found is not None:
                 return found
-            if self.probed.word == "noise":
+            if verdict.word == "noise":
                 # Known noise explains a look whose terms do not fall, or H is too large besides: then it shrinks.
-                self.samples = self.probed.samples
+                self.samples = verdict.samples
                 level = math.sqrt(sum(s * s for s in self.samples) / len(self.samples)) if self.samples else 0.0
                 self.noise = max(self.noise, 3 * level)
                 if seen.curved <= 8 * self.noise:
                     return (yield from self.noisy(top, self.samples, seen))
-            if self.probed.word == "smooth" and self.probed.slope:
-                guess = seen.change / (8 * abs(self.probed.slope))
-                if 4 * self.probed.step < guess < top / 8:
+            if verdict.word == "smooth" and verdict.slope:
+                guess = seen.change / (8 * abs(verdict.slope))
+                if 4 * verdict.step < guess < top / 8:
                     return _power(guess)
         self.unresolved += 1
         return top * 2.0 ** -(1 + 2 * self.unresolved)
@@ -335,7 +354,7 @@ class Search:
         if _single([f0, *(v for _, up, down in pairs for v in (up, down))]):
             unit = 2.0**-23 * seen.size
             return self.chosen((yield from select(x, f0, pairs, unit / 8, 16 * unit)), unit / 8)
-        verdict = self.probed = yield from probe(x, f0, top, at.value, unit, seen.change, now)
+        verdict = yield from self.look_near(top, at.value, seen._replace(unit=unit), now)
         found = self.judged(verdict)
         if found is not None:
             return found
@@ -344,7 +363,7 @@ class Search:
         cap = max(16 * unit, 4 * verdict.rough)
         if verdict.word == "smooth" and (self.contradicted(at, verdict, unit) or now > NARROW * cap):
             # The ladder stepped over something narrow: as high as the tables stall, as steep as the slopes differ.
-            self.best = self.tiny_slope(verdict)
+            self.best = self.tiny
             off = max(abs(at.value - verdict.slope), now / top)
             return _power(min(now / off, top / 8))
         return self.chosen((yield from select(x, f0, pairs, unit / 2, cap)), unit)
