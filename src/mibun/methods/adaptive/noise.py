@@ -251,4 +251,4 @@ def select(
         low, high = max(low, found.value - found.error), min(high, found.value + found.error)
         if gain > 0.9:
             break
-    return best._replace(rounding=best.rounding * 1.25, truncation=best.truncation * 1.25) if best.noisy else best
+    return best._replace(rounding=best.rounding * 1.5, truncation=best.truncation * 1.5) if best.noisy else best

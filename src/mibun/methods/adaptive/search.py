@@ -102,7 +102,10 @@ class Search:
         if self.good and self.runs_away(seen, top):
             return self.kept_good()
         if seen.curved <= 8 * seen.unit:
-            return self.small(seen, top)
+            found = self.small(seen, top)
+            if isinstance(found, Estimate) and found.status is Status.CONVERGED and found.step == top:
+                return (yield from self.confirmed(found, seen, top, values))
+            return found
         if not falls:
             return (yield from self.large(seen, top, values))
         if more:
@@ -155,6 +158,19 @@ class Search:
         rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
         return Estimate(seen.slope, seen.curved / 2 / top, rounding, Status.CONVERGED, top, seen.unit)
 
+    def confirmed(self, found: Estimate, seen: Look, top: float, values: Sequence[float]) -> Step:
+        """Ask one more pair whether f is a parabola: values on a grid look like one now and then."""
+        x, f0, h = self.x, self.f0, top * RUNGS[2]
+        up, down = yield (x + h, x - h)
+        _, _, up2, down2 = values
+        odd = (up - down) / 2 - found.value * h
+        even = ((up - f0) - (f0 - down)) - ((up2 - f0) - (f0 - down2)) * (2 * RUNGS[2]) ** 2
+        if abs(odd) + abs(even) / 2 <= 8 * seen.unit or not finite((up, down)):
+            return found
+        h3, h4 = top * RUNGS[3], top * RUNGS[4]
+        more = yield (x + h3, x - h3, x + h4, x - h4)
+        return (yield from self.ladder(seen, top, values, (up, down, *more)))
+
     def runs_away(self, seen: Look, top: float) -> bool:
         """Tell whether a larger step contradicts the slope that a smaller one bounded: it ran over something."""
         assert self.good is not None  # noqa: S101 (asked only then)
@@ -170,6 +186,8 @@ class Search:
 
     def insensitive(self, seen: Look, top: float) -> Estimate:
         """Say that f does not change; larger steps may have run over many periods, so only the first one counts."""
+        if self.request.noise and seen.change > 4 * self.eps * seen.size:  # it does, by less than the noise
+            return self.parabola(seen, top)._replace(status=Status.NOISY)
         return Estimate(0.0, 0.0, 6 * seen.unit / min(self.first, top), Status.INSENSITIVE, top, seen.unit)
 
     def small(self, seen: Look, top: float) -> Estimate | float:
