@@ -505,7 +505,7 @@ def _number(f: Callable[[Any], Any], x: float, method: Method, request: Request)
         if faults is not None:
             text = f"{text}; {faults.texts[0]}"
         notes = (Note((), status, text, left, right),)
-    return number(value, error, truncation, rounding, status, step, evaluations, noise, f0, notes), f0
+    return number(value, error, truncation, rounding, status, step, evaluations, noise, f0, None, notes), f0
 
 
 def _lead(

@@ -296,22 +296,10 @@ _new: Final = object.__new__
 _setters: Final[list[Any]] = [getattr(Derivative, field.name).__set__ for field in fields(Derivative)]
 
 
-def number(
-    value: float,
-    error: float,
-    truncation: float,
-    rounding: float,
-    status: Status,
-    step: float,
-    evaluations: int,
-    noise: float,
-    fx: float,
-    notes: tuple[Note, ...],
-) -> Derivative:
-    """Make a Derivative of one number whose fields are known to fit together: nothing is checked, for speed."""
+def number(*given: Any) -> Derivative:
+    """Make a Derivative of one number from all its fields, known to fit together: nothing is checked, for speed."""
     made = _new(Derivative)
-    given = (value, error, truncation, rounding, status, step, evaluations, noise, fx, None, notes)
-    for set_field, field in zip(_setters, given, strict=True):
+    for set_field, field in zip(_setters, given):  # noqa: B905 (strict costs as much as a field)
         set_field(made, field)
     return made
 

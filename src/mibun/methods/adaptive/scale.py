@@ -52,11 +52,12 @@ def look(x: float, top: float, f0: float, values: Sequence[float], noise: float,
     bend = even - 4 * even2
     third, fourth = 4 / 3 * abs(odd - odd2), 4 / 3 * abs(bend)
     change = max(abs(u), abs(v), abs(p), abs(q))
-    size = max(abs(f0), change)
+    size = change if change > abs(f0) else abs(f0)
     slope = linear / top
     # Where x ± H is not exact, f was asked at another point than was meant.
     missed = abs(((x + top) - x) - top) + abs((x - (x - top)) - top)
-    unit = max(noise, eps * size + (eps * abs(x) + missed) * abs(slope) + 1e-323)
+    unit = eps * size + (eps * abs(x) + missed) * abs(slope) + 1e-323
+    unit = unit if unit > noise else noise
     curved = third if third > fourth else fourth
     return Look(slope, abs(linear), abs(even - 4 / 3 * bend), curved, unit, size, change)
 
