@@ -70,7 +70,8 @@ def probe(
     if straight and (stalled or move <= 2.0**-16 * change):
         lost = abs(u + v) < 64 * unit  # in rounding: no slope is better than a wrong one
         return Verdict("smooth", 0.0 if lost else (u + v) / (2 * t), bend + (64 * unit if lost else 0.0), t)
-    if stalled and stalled / 6 < bend < 6 * stalled:
+    level = min(abs(u), abs(v)) <= move / 1024  # on one side alone: noise is so once in a thousand, a jump always
+    if stalled and stalled / 6 < bend < 6 * stalled and not level:
         return Verdict("noise", step=t, samples=(0.408 * (u - v), 0.707 * (u + v - 2 * slope * t)))
     return (yield from _growth(x, f0, t, u, v, unit))
 
@@ -96,8 +97,11 @@ def _growth(
             return Verdict("smooth", (u2 + v2) / (2 * t2), w2, t2)
     if 100 < growth < 600 and 100 < growth2 < 600:
         return Verdict("smooth", (u2 + v2) / (2 * t2), w2, t2)
-    near = 1e-3 * abs(u + v)
-    if max(abs(u - u2), abs(u - u3)) <= near and max(abs(v - v2), abs(v - v3)) <= near and m1 > 64 * unit:
+    # What is left of both differences at t = 0, from two pairs of steps: at a jump they agree, at noise they do not.
+    right, left = (SPREAD * u - u2) / (SPREAD - 1), (SPREAD * v - v2) / (SPREAD - 1)
+    right2, left2 = (SPREAD**2 * u - u3) / (SPREAD**2 - 1), (SPREAD**2 * v - v3) / (SPREAD**2 - 1)
+    near = 1e-3 * abs(right + left)
+    if abs(right - right2) <= near and abs(left - left2) <= near and max(abs(right), abs(left)) > 64 * unit:
         return Verdict("jump", step=t)
     if 1.15 < growth < 14 and abs(growth2 / growth - 1) < 0.02 and u * u2 >= 0 and v * v2 >= 0:
         return Verdict("vertical", step=t)
