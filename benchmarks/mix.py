@@ -132,13 +132,16 @@ def bisect(u: float) -> float:
 
 def newton(u: float) -> float:
     """Solve y**3 + y = u by Newton's method from 0, until a step is shorter than `STOP`."""
-    y = 0.0
-    for _ in range(100):
+    return _newton(u)[0]
+
+
+def _newton(u: float) -> tuple[float, int]:
+    """Return what Newton's method ends with, and the number of its steps."""
+    y, step, count = 0.0, math.inf, 0
+    while not abs(step) < STOP and count < 100:
         step = ((y * y + 1.0) * y - u) / (3.0 * y * y + 1.0)
-        y -= step
-        if abs(step) < STOP:
-            break
-    return y
+        y, count = y - step, count + 1
+    return y, count
 
 
 def root(u: float) -> float:
@@ -320,6 +323,14 @@ def _cubic_root(u: Jet) -> Jet:
     return y
 
 
+def _stopped_root(u: Jet) -> Jet:
+    """Do what `newton` does, step by step: a smooth function as long as the number of steps stays."""
+    y = Jet(u._series(0))
+    for _ in range(_newton(float(u.c[0]))[1]):
+        y = y - ((y * y + 1) * y - u) / (y * y * 3 + 1)
+    return y
+
+
 def _largest(u: Jet, v: Any) -> Jet:
     return u if u > v else 0 * u + v
 
@@ -403,6 +414,8 @@ EXACT: dict[str, Any] = {
     "newton": _cubic_root,
     "root": _cubic_root,
 }
+#: Names for jets, the solver being what it is: what is left of the iteration when it stops is a part of the function.
+COMPUTED: dict[str, Any] = {**EXACT, "newton": _stopped_root}
 
 
 def compiled(formula: str, names: dict[str, Any]) -> Callable[[Any], Any]:
@@ -411,10 +424,10 @@ def compiled(formula: str, names: dict[str, Any]) -> Callable[[Any], Any]:
     return function
 
 
-def jet(formula: str, x: float, side: int = 1) -> list[Number]:
+def jet(formula: str, x: float, side: int = 1, names: dict[str, Any] = EXACT) -> list[Number]:
     """Return the Taylor coefficients of the formula at the binary number x, seen from one side of x."""
     at = Jet.variable(x, side)
-    value: Jet = compiled(formula, EXACT)(at) + 0 * at  # the sum makes a jet of a constant
+    value: Jet = compiled(formula, names)(at) + 0 * at  # the sum makes a jet of a constant
     return value.c
 
 
@@ -465,6 +478,10 @@ class Problem:
     fx: float
     scale: float
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the compiled functions behind: they can be made anew, and cannot be sent to another process."""
+        return {name: value for name, value in vars(self).items() if name not in ("f", "array_f")}
+
     @property
     def name(self) -> str:
         """Return formula and point."""
@@ -495,12 +512,14 @@ class Noisy(Problem):
     """A problem whose values carry noise; truth and scale are those of the function without it.
 
     `clean` is that function's formula, `sd` the standard deviation of the noise of one value, `best_error` the least
-    root mean square error of a 3-point central difference, over all steps.
+    root mean square error of a 3-point central difference, over all steps. `computed` is the derivative of the
+    function as it is computed: of `newton` with the steps that it takes at x; elsewhere the truth.
     """
 
     clean: str
     sd: float
     best_error: float
+    computed: float
 
 
 @dataclass(frozen=True)
@@ -730,7 +749,8 @@ def _draw_noisy(rng: Random) -> Noisy | None:
         sd = float(f"{level * max(abs(base.fx), abs(base.derivative) * min(base.scale, 10 * abs(base.x))):.3g}")
         formula = f"{base.formula}+{sd!r}*{kind}(x,{rng.randrange(1 << 30)})"
     best = _best_error(compiled(base.formula, MATH), base, sd)
-    return Noisy(formula, kind, base.x, base.derivative, base.fx, base.scale, base.formula, sd, best)
+    truth = base.derivative
+    return Noisy(formula, kind, base.x, truth, base.fx, base.scale, base.formula, sd, best, computed=truth)
 
 
 def noisy_problems(seed: int, count: int) -> list[Noisy]:
@@ -756,15 +776,17 @@ def _draw_solver(rng: Random) -> Noisy | None:
             return None
         clean, sd = solved, BRACKET / math.sqrt(12) if kind == "bisect" else math.nan
         formula = f"{kind}({base.formula})"
-    best = _best_error(clean.f, clean, sd)
-    return Noisy(formula, kind, clean.x, clean.derivative, clean.fx, clean.scale, clean.formula, sd, best)
+    best, truth = _best_error(clean.f, clean, sd), clean.derivative
+    computed = float(jet(formula, clean.x, names=COMPUTED)[1]) if kind == "newton" else truth
+    return Noisy(formula, kind, clean.x, truth, clean.fx, clean.scale, clean.formula, sd, best, computed)
 
 
 def solver_problems(seed: int, count: int) -> list[Noisy]:
     """Return problems with deterministic noise: `kind` bisect, newton (stopped at 1e-6) or lookup (entries 1e-6 apart).
 
     The truth is that of the exact root, of an infinitely fine table. Newton's last step leaves far less than 1e-6, and
-    smoothly: no level can be named (`sd` and `best_error` are nan).
+    smoothly, wherever the number of its steps stays: no level can be named (`sd` and `best_error` are nan), and what
+    is left belongs to the function as it is computed (`computed`), which is all that a method can see.
     """
     rng = Random(seed)
     return list(islice(_distinct(lambda: _draw_solver(rng)), count))

@@ -267,10 +267,20 @@ def share(hits: Iterable[bool]) -> float:
     return sum(counted) / len(counted) if counted else math.nan
 
 
-def error(problem: Problem, value: float) -> float:
+def off(value: float, truth: float) -> float:
     """Give the true error, not counting what rounding the truth to a float adds."""
-    off = abs(value - problem.derivative) - math.ulp(problem.derivative) / 2
-    return 0.0 if off < 0 else off
+    distance = abs(value - truth) - math.ulp(truth) / 2
+    return 0.0 if distance < 0 else distance
+
+
+def error(problem: Problem, value: float) -> float:
+    """Give the true error of a value."""
+    return off(value, problem.derivative)
+
+
+def claims(answer: Answer) -> bool:
+    """Tell whether this is a number with an error claimed for it."""
+    return math.isfinite(answer.value) and not math.isnan(answer.claim)
 
 
 def score(asked: Sequence[Problem], answers: Sequence[Answer]) -> Score:
@@ -278,7 +288,7 @@ def score(asked: Sequence[Problem], answers: Sequence[Answer]) -> Score:
     claimed = [
         (error(problem, answer.value), answer.claim)
         for problem, answer in zip(asked, answers, strict=True)
-        if math.isfinite(answer.value) and not math.isnan(answer.claim)
+        if claims(answer)
     ]
     return Score(
         good=share(problem.is_good(answer.value) for problem, answer in zip(asked, answers, strict=True)),
@@ -292,9 +302,13 @@ def score(asked: Sequence[Problem], answers: Sequence[Answer]) -> Score:
 
 
 class Noise(NamedTuple):
-    """How a contender did under noise; errors are in units of that of the best possible step."""
+    """How a contender did under noise; errors are in units of that of the best possible step.
+
+    `computed` is the share of the bounds that cover the derivative of the function as it is computed.
+    """
 
     score: Score
+    computed: float
     middle: float
     p90: float
     level: float
@@ -308,4 +322,5 @@ def noise_score(asked: Sequence[Noisy], answers: Sequence[Answer], levels: Seque
         if 0 < problem.best_error < math.inf
     ]
     found = [level / p.sd for p, level in zip(asked, levels, strict=False) if p.sd > 0]
-    return Noise(score(asked, answers), quantile(ratios, 0.5), quantile(ratios, 0.9), quantile(found, 0.5))
+    computed = share(off(a.value, p.computed) <= a.claim for p, a in zip(asked, answers, strict=True) if claims(a))
+    return Noise(score(asked, answers), computed, quantile(ratios, 0.5), quantile(ratios, 0.9), quantile(found, 0.5))

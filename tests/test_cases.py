@@ -2,8 +2,10 @@
 
 import importlib.util
 import math
+import pickle
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import mpmath
@@ -205,6 +207,33 @@ def test_the_truth_beneath_noise_is_that_of_the_clean_function():
         left, right = _quotients(case, case.x, _step(case))
         assert _close((left + right) / 2, problem.derivative), problem.name
         assert math.isfinite(problem.best_error) == math.isfinite(problem.sd), problem.name
+
+
+def _stopped(u: mpmath.mpf, count: int) -> mpmath.mpf:
+    """Take so many steps of Newton's method from 0 towards the root of y**3 + y = u."""
+    y = MP.mpf(0)
+    for _ in range(count):
+        y -= ((y * y + 1) * y - u) / (3 * y * y + 1)
+    return y
+
+
+def test_the_derivative_of_a_stopped_solver_is_that_of_what_it_computes():
+    drawn = [problem for problem in mix.solver_problems(5, 40) if problem.kind == "newton"]
+    assert len(drawn) > 10
+    for problem in drawn:
+        inner = problem.formula.removeprefix("newton")
+        u = mix.compiled(inner, mix.MATH)(problem.x)
+        count = next(n for n in range(1, 100) if abs(_stopped(u, n) - _stopped(u, n - 1)) < mix.STOP)
+        case, step = replace(_case(problem), formula=inner), MP.mpf("1e-40")
+        up, down = (_stopped(case.exact(MP, MP.mpf(problem.x) + h), count) for h in (step, -step))
+        assert _close((up - down) / (2 * step), problem.computed), problem.name
+        assert abs(float(_stopped(u, count)) - problem.f(problem.x)) < 1e-14, problem.name
+    assert any(problem.computed != problem.derivative for problem in drawn)
+
+
+def test_problems_are_sent_to_other_processes():
+    (problem,) = mix.problems(5, 1)
+    assert problem.f(problem.x) == pickle.loads(pickle.dumps(problem)).f(problem.x)
 
 
 def test_the_slopes_of_random_kinks_are_those_of_difference_quotients():
