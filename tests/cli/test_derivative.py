@@ -308,7 +308,7 @@ def test_a_formula_with_a_mistake(refused):
         ("2=x", "--at '2=x' is given; expected numbers by name"),
         ("nan", "x is nan"),
         ("1e999", "x is inf"),
-        ("[0, NaN]", "x is nan at [1]"),
+        ("[0, NaN]", "x[1] is nan"),
         ("[]", "x is a list of length 0"),
         ("[1, [2]]", "x is a ragged list"),
         ("gone.npy", "--at gone.npy cannot be read: No such file or directory"),
