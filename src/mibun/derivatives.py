@@ -16,6 +16,7 @@ from mibun.evaluate import Led, Serial, Vectorized, alone, lead
 from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
 from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
+from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
 from mibun.methods import choose_method
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
@@ -299,7 +300,10 @@ def gradient(
     (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    return _warned(*_gradient(f, x, options))
+    chosen, request = _asked(f, *options)
+    given = taken(x, bounds)
+    plan = coordinatewise(given.structure, given.vector)
+    return _warned(*_gradient(f, plan, chosen, request, given, options))
 
 
 @_documented
@@ -375,7 +379,7 @@ def vjp(
     """Multiply the transposed Jacobian by a cotangent: the gradient of ``sum(conj(cotangent) · f(x))``.
 
     It costs as much as a gradient, however many numbers f returns. Entries of f whose cotangent is 0 do not count, even
-    where they are nan.
+    where they are nan. Where the others cancel in the sum, its error has the rounding of each of them.
 
     Parameters
     ----------
@@ -403,48 +407,34 @@ def vjp(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    _asked(f, *options)
+    chosen, request = _asked(f, *options)
+    given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")
     weights = np.conj(values.flatten(cotangent, name="cotangent"))
     if not np.isfinite(weights).all():
         raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
-    counting = np.flatnonzero(weights)
-    weights = weights[counting]
-    at_x: list[Any] = []
-
-    def weighed(point: Any) -> Any:
-        value = f(point)
-        if not at_x:
-            at_x.append(value)
-        return _rows(values, value, vectorized)[..., counting] @ weights
-
-    found, table = _gradient(weighed, x, options)
-    fx = values.unflatten(_rows(values, at_x[0], vectorized).reshape(-1), cast=False)
-    return _warned(replace(found, fx=fx), table)
+    if not weights.any():
+        chosen, options = Nothing(), options._replace(budget=None)
+    weighed = Weighed(f, values, weights, coordinatewise(given.structure, given.vector), vectorized)
+    found, table = _gradient(weighed, weighed.plan, chosen, request, given, options, weighed.widen)
+    found = replace(found, fx=weighed.fx())
+    return found if weighed.changed or not weights.any() else _warned(found, table)
 
 
-def _rows(values: Structure, value: Any, vectorized: bool) -> NDArray[Any]:
-    """Flatten what f returned, (size,) or (m, size), in the layout of the cotangent."""
-    columns = []
-    for leaf, part in zip(values.leaves, values.parts(value, name="f(x)"), strict=True):
-        array = np.asarray(part)
-        if array.shape[vectorized:] != leaf.shape or array.ndim < vectorized:
-            name = f" of {leaf.name}" if leaf.name else ""
-            raise InputError(
-                f"the cotangent{name} has shape {leaf.shape}, f(x) {array.shape[vectorized:]}; expected equal ones"
-            )
-        columns.append(array.reshape(*array.shape[:vectorized], -1))
-    return np.concatenate(columns, axis=-1)
-
-
-def _gradient(f: Callable[[Any], Any], x: Any, options: Options) -> tuple[Derivative, Table]:
-    """Differentiate with respect to every entry."""
-    chosen, request = _asked(f, *options)
-    given = taken(x, options.bounds)
-    plan = coordinatewise(given.structure, given.vector)
+def _gradient(
+    f: Callable[[Any], Any],
+    plan: Plan,
+    chosen: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    amend: Callable[[Table], None] = lambda _: None,
+) -> tuple[Derivative, Table]:
+    """Differentiate one number with respect to every entry; `amend` may change what was found."""
     evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
     led = _lead(chosen, plan, request, given, evaluator, options.budget, scalar=True)
     table = Table.of(led)
+    amend(table)
 
     def arrange(matrix: NDArray[Any]) -> Any:
         return given.structure.unflatten(matrix[:, 0], cast=False)
