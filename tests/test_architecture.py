@@ -26,7 +26,7 @@ LAYERS = (
     ("structure",),
     ("result", "status", "stencil", "formula"),
     ("conversation", "plan"),
-    ("methods", "evaluate"),
+    ("methods", "evaluate", "given"),
     ("derivatives",),
     ("descent",),
     ("learn",),

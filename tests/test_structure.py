@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
@@ -14,6 +14,27 @@ from mibun.errors import InputError
 from mibun.structure import Structure, pick
 
 Layer = namedtuple("Layer", "W b")
+
+
+class Named(dict):
+    """A dict with an attribute and a constructor of its own."""
+
+    def __init__(self, name, **entries):
+        super().__init__(**entries)
+        self.name = name
+
+
+class Frozen(dict):
+    def __setitem__(self, key, value):
+        raise TypeError("frozen")
+
+    clear = None
+
+
+class Plainly(dict):
+    def __copy__(self):
+        return dict(self)
+
 
 floats = st.floats(-1e6, 1e6, width=32)
 arrays = st.sampled_from([np.float32, np.float64, np.longdouble]).flatmap(
@@ -113,9 +134,11 @@ def test_stack_unflattens_like_its_rows(x, m):
         ([1, 2, 3], "array", np.array([1.0, 2.0, 3.0])),
         (((1, 2.5), [3, 4]), "array", np.array([[1.0, 2.5], [3.0, 4.0]])),
         ([np.float32(1), np.float32(2)], "array", np.array([1, 2], dtype=np.float32)),
-        (Layer(1.0, 2.0), "array", np.array([1.0, 2.0])),
+        (Layer(1, 2.0), "structure", Layer(1.0, 2.0)),
+        ([Layer(1.0, 2.0), Layer(3.0, 4.0)], "structure", [Layer(1.0, 2.0), Layer(3.0, 4.0)]),
         ({"a": 1}, "structure", {"a": 1.0}),
-        (OrderedDict(b=[1, 2], a={"c": 3.0}), "structure", {"b": np.array([1.0, 2.0]), "a": {"c": 3.0}}),
+        (OrderedDict(b=[1, 2], a={"c": 3}), "structure", OrderedDict(b=np.array([1.0, 2.0]), a={"c": 3.0})),
+        (Counter(a=2, b=1), "structure", Counter(a=2.0, b=1.0)),
         ([np.array([1.0]), 2], "structure", [np.array([1.0]), 2.0]),
         ([1.0, [2.0, {"a": 3}]], "structure", [1.0, [2.0, {"a": 3.0}]]),
         (({"a": 1.0}, {}), "structure", ({"a": 1.0}, {})),
@@ -127,6 +150,62 @@ def test_what_counts_as_what(x, kind, got):
     structure = Structure.of(x)
     assert structure.kind == kind
     assert same(structure.unflatten(structure.flatten(x)), got)
+
+
+def test_subclasses_of_dict_keep_all_that_they_have():
+    x = {"d": defaultdict(list, a=1.0), "n": Named("first", W=W)}
+    structure = Structure.of(x)
+    found = structure.unflatten(np.arange(structure.size, dtype=float))
+    assert type(found["d"]) is defaultdict
+    assert found["d"]["a"] == 0.0
+    assert found["d"]["new"] == []
+    assert (type(found["n"]), found["n"].name) == (Named, "first")
+    np.testing.assert_array_equal(found["n"]["W"], 1 + W)
+    assert (x["d"], x["n"]["W"] is W) == ({"a": 1.0}, True)
+    again = structure.unflatten(np.zeros(structure.size))
+    assert list(again["d"]) == ["a"]  # nothing is shared between two points
+    assert structure == pickle.loads(pickle.dumps(structure)) != Structure.of({"d": {"a": 1.0}, "n": x["n"]})
+
+
+@pytest.mark.parametrize("kind", [Frozen, Plainly])
+def test_a_dict_that_cannot_be_filled_anew_is_refused(kind):
+    with pytest.raises(InputError, match=rf"^x\.a is a {kind.__name__}, .*write dict\(x\)"):
+        Structure.of({"a": kind(b=1.0)})
+
+
+def test_other_subclasses_of_arrays_and_lists_become_plain():
+    class Rows(list):
+        pass
+
+    class Marked(np.ndarray):
+        pass
+
+    structure = Structure.of(Rows([np.ones(2).view(Marked), 1.0]))
+    found = structure.unflatten(np.zeros(3))
+    assert type(found) is list
+    assert type(found[0]) is np.ndarray
+
+
+def test_parts_of_what_is_given_partly():
+    structure = Structure.of({"a": 1.0, "layer": {"W": W, "b": 1.0}, "list": [W, 2.0]})
+    assert structure.parts(None, partly=True) == [None] * 5
+    assert structure.parts(2.0, partly=True) == [2.0] * 5
+    assert structure.parts({"layer": 3, "list": [None, 1.0]}, partly=True) == [None, 3, 3, None, 1.0]
+    for wrong in ({"q": 1.0}, {"list": [1.0]}, [1.0], "text"):
+        with pytest.raises(InputError, match="expected"):
+            structure.parts(wrong, partly=True)
+
+
+def test_places_for_messages():
+    structure = Structure.of(NESTED)
+    assert [structure.place(i) for i in (5, 6, 19, 22)] == [
+        "x.layer.W[2, 1]",
+        "x.layer.b",
+        "x.list[1][1]['my key']",
+        "x[7][2]",
+    ]
+    assert Structure.of(2.0).place(0, "direction") == "direction"
+    assert Structure.of(W).place(3) == "x[1, 1]"
 
 
 def test_nan_and_inf_are_numbers():
@@ -160,6 +239,7 @@ def test_nan_and_inf_are_numbers():
         (np.array(["a"]), "x is an array of text"),
         (np.array(["2020-01-01"], dtype="M8[D]"), "x is an array of datetime64"),
         (np.ma.array([1.0]), "x is a masked array; .*write x.filled"),
+        ([np.ma.array([1.0])], "x[0] is a masked array; .*write x[0].filled"),
         ({1.0, 2.0}, "x is a value of type set; .*write list(x)"),
         (range(3), "x is a value of type range; .*write list(x)"),
         (lambda: 0, "x is a value of type function"),
@@ -298,7 +378,10 @@ def test_flatten_takes_other_dtypes_of_the_same_structure():
         ({"W": W.T, "b": 1.0, "c": [W]}, r"x.W has shape \(2, 3\); expected \(3, 2\)"),
         ({"W": W, "b": 1.0, "c": [W, W]}, "x.c is a list of length 2; expected a list of length 1"),
         ({"W": W, "b": 1.0, "c": W}, r"x.c is an array of shape \(3, 2\); expected a list of length 1"),
-        ({"W": W, "b": 1j, "c": [W]}, "x has dtype complex128, float64; expected numbers that fit into float64"),
+        ({"W": W, "b": 1j, "c": [W]}, "x.b holds complex numbers; expected real numbers"),
+        ({"W": W, "b": "up", "c": [W]}, "x.b holds text; expected real numbers"),
+        ({"W": [[1.0], [1.0, 2.0]], "b": 1.0, "c": [W]}, "x.W is a ragged list"),
+        ({"W": np.ma.array(W), "b": 1.0, "c": [W]}, "x.W is a masked array"),
         (2.0, "x is a value of type float; expected a dict"),
     ],
 )
@@ -336,6 +419,13 @@ def test_pick():
         pick(x, ("layer", "b", 0))
     with pytest.raises(InputError, match="but it is one number there"):
         pick(np.float64(2.0), 0)
+
+
+def test_str():
+    assert str(Structure.of(2.0)) == "a number"
+    assert str(Structure.of(W)) == "an array of shape (3, 2)"
+    assert str(Structure.of({"W": W, "b": 0.5})) == "a structure of W (3, 2), b"
+    assert str(Structure.of({f"w{i}": 1.0 for i in range(9)})) == "a structure of w0, w1, w2, w3, w4, w5 and more"
 
 
 def test_repr():

@@ -3,7 +3,7 @@
 import math
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -16,6 +16,8 @@ from mibun.evaluate import Led, Serial, Vectorized, alone, lead
 from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
 from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
+from mibun.evaluate.weighed import Nothing, Weighed
+from mibun.given import ROOM, Given, taken
 from mibun.methods import choose_method
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
 from mibun.result import Derivative, number
@@ -35,7 +37,8 @@ OPTIONS: Final = """
     rtol, atol : float, optional
         Stop when error <= atol + rtol·|value|. Default: as good as floats allow.
     bounds : (lower, upper), optional
-        f is not evaluated outside them: two numbers, or arrays or structures like x; None means no bound.
+        f is not evaluated outside them. Each is None, a number for all entries, or like x, where None and missing keys
+        mean no bound and a number can stand for an array. SciPy's Bounds are taken, too.
     noise : float, optional
         Absolute noise level of f. Default: found.
     budget : int, optional
@@ -63,20 +66,6 @@ class Options(NamedTuple):
     noise: float | None
     budget: int | None
     vectorized: bool
-
-
-class Given(NamedTuple):
-    """x, taken apart."""
-
-    structure: Structure
-    vector: NDArray[Any]
-    lower: NDArray[Any]
-    upper: NDArray[Any]
-
-    @property
-    def unbounded(self) -> bool:
-        """Whether no element has a bound."""
-        return bool(np.isneginf(self.lower).all() and np.isposinf(self.upper).all())
 
 
 def _documented(verb: Verb) -> Verb:
@@ -136,8 +125,7 @@ def derivative(
         if found is not None:
             return found
         known = (f0,)
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    given = _taken(x, options, complex_too=True)
+    given = taken(x, bounds, complex_too=True)
     structure, vector = given.structure, given.vector
     if structure.kind == "structure":
         raise InputError("x is a structure; derivative differentiates at one number or an array of them, use gradient")
@@ -201,7 +189,7 @@ def partial(
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
     chosen, request = _asked(f, *options)
-    given = _taken(x, options)
+    given = taken(x, options.bounds)
     place = given.structure.index(index)
     plan = coordinatewise(given.structure, given.vector, [place])
     given = given._replace(lower=given.lower[[place]], upper=given.upper[[place]])
@@ -251,7 +239,7 @@ def directional(
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
     chosen, request = _asked(f, *options)
-    given = _taken(x, options)
+    given = taken(x, options.bounds)
     structure, vector = given.structure, given.vector
     way = structure.flatten(direction, dtype=np.float64, name="direction")
     if not np.isfinite(way).all() or not way.any():
@@ -262,9 +250,9 @@ def directional(
     # a little less than the way to the bounds, so that rounding does not lead across them
     shrink = 1.0 - 2.0**-48
     low, high = float(ends.min(axis=0).max()) * shrink, float(ends.max(axis=0).min()) * shrink
-    if not low < high:
-        raise InputError(f"bounds are {bounds!r}; they leave no room along the direction on either side of x")
     start = plan.starts[0]
+    if not max(-low, high) > ROOM * plan.units[0] * start:
+        raise InputError(f"bounds are {bounds!r}; they leave no room along the direction on either side of x")
     given = given._replace(lower=np.array([start + low]), upper=np.array([start + high]))
     return _single(f, plan, chosen, request, given, options)
 
@@ -309,7 +297,10 @@ def gradient(
     (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    return _warned(*_gradient(f, x, options))
+    chosen, request = _asked(f, *options)
+    given = taken(x, bounds)
+    plan = coordinatewise(given.structure, given.vector)
+    return _warned(*_gradient(f, plan, chosen, request, given, options))
 
 
 @_documented
@@ -356,7 +347,7 @@ def jacobian(
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
     chosen, request = _asked(f, *options)
-    given = _taken(x, options)
+    given = taken(x, options.bounds)
     plan = coordinatewise(given.structure, given.vector)
     evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
     led = _lead(chosen, plan, request, given, evaluator, budget)
@@ -385,7 +376,7 @@ def vjp(
     """Multiply the transposed Jacobian by a cotangent: the gradient of ``sum(conj(cotangent) · f(x))``.
 
     It costs as much as a gradient, however many numbers f returns. Entries of f whose cotangent is 0 do not count, even
-    where they are nan.
+    where they are nan. Where the others cancel in the sum, its error has the rounding of each of them.
 
     Parameters
     ----------
@@ -413,48 +404,34 @@ def vjp(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    _asked(f, *options)
+    chosen, request = _asked(f, *options)
+    given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")
     weights = np.conj(values.flatten(cotangent, name="cotangent"))
     if not np.isfinite(weights).all():
         raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
-    counting = np.flatnonzero(weights)
-    weights = weights[counting]
-    at_x: list[Any] = []
-
-    def weighed(point: Any) -> Any:
-        value = f(point)
-        if not at_x:
-            at_x.append(value)
-        return _rows(values, value, vectorized)[..., counting] @ weights
-
-    found, table = _gradient(weighed, x, options)
-    fx = values.unflatten(_rows(values, at_x[0], vectorized).reshape(-1), cast=False)
-    return _warned(replace(found, fx=fx), table)
+    if not weights.any():
+        chosen, options = Nothing(), options._replace(budget=None)
+    weighed = Weighed(f, values, weights, coordinatewise(given.structure, given.vector), vectorized)
+    found, table = _gradient(weighed, weighed.plan, chosen, request, given, options, weighed.widen)
+    found = replace(found, fx=weighed.fx())
+    return found if weighed.changed or not weights.any() else _warned(found, table)
 
 
-def _rows(values: Structure, value: Any, vectorized: bool) -> NDArray[Any]:
-    """Flatten what f returned, (size,) or (m, size), in the layout of the cotangent."""
-    columns = []
-    for leaf, part in zip(values.leaves, values.parts(value, name="f(x)"), strict=True):
-        array = np.asarray(part)
-        if array.shape[vectorized:] != leaf.shape or array.ndim < vectorized:
-            name = f" of {leaf.name}" if leaf.name else ""
-            raise InputError(
-                f"the cotangent{name} has shape {leaf.shape}, f(x) {array.shape[vectorized:]}; expected equal ones"
-            )
-        columns.append(array.reshape(*array.shape[:vectorized], -1))
-    return np.concatenate(columns, axis=-1)
-
-
-def _gradient(f: Callable[[Any], Any], x: Any, options: Options) -> tuple[Derivative, Table]:
-    """Differentiate with respect to every entry."""
-    chosen, request = _asked(f, *options)
-    given = _taken(x, options)
-    plan = coordinatewise(given.structure, given.vector)
+def _gradient(
+    f: Callable[[Any], Any],
+    plan: Plan,
+    chosen: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    amend: Callable[[Table], None] = lambda _: None,
+) -> tuple[Derivative, Table]:
+    """Differentiate one number with respect to every entry; `amend` may change what was found."""
     evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
     led = _lead(chosen, plan, request, given, evaluator, options.budget, scalar=True)
     table = Table.of(led)
+    amend(table)
 
     def arrange(matrix: NDArray[Any]) -> Any:
         return given.structure.unflatten(matrix[:, 0], cast=False)
@@ -585,46 +562,3 @@ def _asked(
 
 def _real(given: Any) -> bool:
     return isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-
-
-def _taken(x: Any, options: Options, complex_too: bool = False) -> Given:
-    """Take x apart, and check it and its bounds."""
-    structure = Structure.of(x)
-    vector = structure.flatten(x)
-    if vector.dtype.kind == "c" and not complex_too:
-        raise InputError("x is complex; expected real numbers: only derivative takes a complex x, for an analytic f")
-    wrong = np.flatnonzero(~np.isfinite(vector))
-    if wrong.size:
-        name = structure.name(int(wrong[0]))
-        raise InputError(
-            f"x is {vector[wrong[0]]} at {name}; expected finite numbers: differences need a step around x"
-        )
-    if options.bounds is None:
-        lower, upper = np.full(vector.size, -math.inf), np.full(vector.size, math.inf)
-    else:
-        lower, upper = _bounds(structure, vector, options.bounds)
-    return Given(structure, vector, lower, upper)
-
-
-def _bounds(structure: Structure, vector: NDArray[Any], bounds: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give the bounds of every entry, and refuse those that exclude x or leave no room."""
-    if vector.dtype.kind == "c":
-        raise InputError("bounds are given for a complex x; complex numbers have no order, leave bounds out")
-    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
-        raise InputError(f"bounds are {bounds!r}; expected two of them, (lower, upper), with None for no bound")
-    ends = []
-    for name, bound, free in zip(("lower bound", "upper bound"), bounds, (-math.inf, math.inf), strict=True):
-        if bound is None or _real(bound):
-            ends.append(np.full(vector.size, free if bound is None else float(bound)))
-        else:
-            ends.append(structure.flatten(bound, dtype=np.float64, name=name))
-    lower, upper = ends
-    wrong = np.flatnonzero(~((lower <= vector) & (vector <= upper) & (lower < upper)))
-    if wrong.size:
-        i = int(wrong[0])
-        what = "leave no room" if lower[i] == upper[i] else "exclude x"
-        raise InputError(
-            f"the bounds {lower[i]} and {upper[i]} {what}, which is {vector[i]} at {structure.name(i)}; "
-            "expected lower <= x <= upper with lower < upper"
-        )
-    return lower, upper

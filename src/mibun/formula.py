@@ -20,6 +20,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from keyword import iskeyword
 from typing import Any, Final, Literal, NamedTuple
@@ -321,9 +322,7 @@ class _Reader:
         try:
             body = ast.parse(self.source, mode="eval").body
         except SyntaxError as error:
-            place = max((error.offset or 1) - 1, 0)
-            why = "expected numbers, names, + - * / ** and brackets in order, with * for every product"
-            raise self._refused(place, why) from None
+            raise self._out_of_order(max((error.offset or 1) - 1, 0)) from None
         except (MemoryError, RecursionError, ValueError):
             raise self._too_deep() from None
         return self._node(body, 1)
@@ -337,12 +336,34 @@ class _Reader:
         while position < len(self.source):
             token = TOKEN.match(self.source, position)
             if token is None:
-                number = self.source[position] in ".0123456789"
-                why = (
-                    "expected a number such as 3, 0.5 or 1e-3, and * for every product, as in 2*x" if number else OTHER
-                )
+                why = OTHER
+                if self.source[position] in ".0123456789":
+                    why = "expected a number such as 3, 0.5 or 1e-3, and * for every product, as in 2*x"
+                if self.source[position] == "." and re.search(r"[^\W\d]\w*$", self.source[:position]):
+                    why = "a name has no dot here; write sin(x), not np.sin(x)"
                 raise self._refused(position, why)
             position = token.end()
+
+    def _out_of_order(self, place: int) -> InputError:
+        """Say why numbers, names and signs do not make a formula; the parser stopped at `place`."""
+        opened = []
+        for position, character in enumerate(self.source):
+            if character == "(":
+                opened.append(position)
+            elif character == ")" and not opened:
+                return self._refused(position, "no bracket is open here; leave it out, or write ( before")
+            elif character == ")":
+                opened.pop()
+        if opened:
+            return self._refused(opened[-1], "this bracket is never closed; write ) where it ends")
+        ended = self.source.rstrip()
+        if ended[-1] in "+-*/,":
+            return self._refused(len(ended) - 1, "something is missing after it; expected a number or a name")
+        before = re.search(r"(\w+) *$", self.source[:place])
+        if before and before[1] in FUNCTIONS:
+            return self._refused(before.start(), f"{before[1]} is a function; write {before[1]}(...)")
+        why = "expected numbers, names, + - * / ** and brackets in order, with * for every product"
+        return self._refused(place, why)
 
     def _node(self, node: ast.expr, depth: int) -> _Tree:
         if depth > DEEPEST:
@@ -389,9 +410,11 @@ class _Reader:
 
     def _check_call(self, name: str, given: int, node: ast.expr) -> None:
         if name not in FUNCTIONS:
-            better = f"write {OTHER_NAMES[name]}; " if name in OTHER_NAMES else ""
-            why = f"{name} is no function here; {better}the functions are {', '.join(FUNCTIONS)}; products need a *"
-            raise self._refused(self._place(node), why)
+            near = [OTHER_NAMES.get(name, name.lower())]
+            if near[0] not in FUNCTIONS:
+                near = get_close_matches(name.lower(), FUNCTIONS, cutoff=0.8)
+            known = f"write {' or '.join(near)}" if near else f"the functions are {', '.join(FUNCTIONS)}"
+            raise self._refused(self._place(node), f"{name} is no function here; {known}; products need a *")
         arity = FUNCTIONS[name].arity
         if given != arity:
             why = f"{name} takes {arity} argument{'s' * (arity > 1)}, {given} given"
@@ -466,7 +489,8 @@ def _values(x: Any, variables: tuple[str, ...]) -> list[Any]:
     """Take the argument of a call apart: one value for each variable."""
     if isinstance(x, dict):
         if x.keys() != set(variables):
-            raise InputError(f"the formula was given values of {list(x)}; expected the names {list(variables)}")
+            given = ", ".join(map(str, x)) or "no variable"
+            raise InputError(f"the formula was given values of {given}; expected values of {', '.join(variables)}")
         return [x[name] for name in variables]
     count = len(variables)
     if count == 1:
@@ -479,8 +503,8 @@ def _values(x: Any, variables: tuple[str, ...]) -> list[Any]:
         values = array.tolist() if point else list(np.moveaxis(array, -1, 0)) if array.ndim else [x]
     if len(values) != count:
         raise InputError(
-            f"the formula has {count} variables, {', '.join(variables)}, and was given {len(values)} values; "
-            "expected one for each, along the last axis of an array"
+            f"the formula has {count} variables, {', '.join(variables)}, and was given {len(values)} "
+            f"value{'s' * (len(values) != 1)}; expected one for each, along the last axis of an array"
         )
     return values
 

@@ -4,24 +4,27 @@ What counts as what:
 
 - a number (``2``, ``2.5``, ``np.float32(2)``): f gets a number;
 - an array: an ndarray, or a list or tuple that holds only numbers, nested but not ragged: f gets an ndarray;
-- a structure: a dict, or a list or tuple that holds an ndarray or a dict at any depth: f gets the same
-  structure. Its leaves are numbers and arrays.
+- a structure: a dict, a namedtuple, or a list or tuple that holds one of them or an ndarray at any depth: f gets
+  the same structure. Its leaves are numbers and arrays.
 
 Dtypes: floating dtypes stay (float32 stays float32, longdouble stays longdouble), integers become float64,
 Python numbers stay Python floats. bool is refused: nothing lies between False and True, so it is more often a
-mistake than a number. Byte order becomes that of the machine. dict subclasses come back as dict, a
-namedtuple that holds arrays comes back as itself.
+mistake than a number. Byte order becomes that of the machine.
+
+Kinds: dict subclasses (OrderedDict, defaultdict, your own) and namedtuples come back as themselves, other subclasses
+of list and tuple as list and tuple, subclasses of ndarray as plain ndarrays. Masked arrays are refused.
 
 A structure whose leaves have different dtypes has a flat vector of their common dtype (float32 and float64:
 float64), and every leaf gets its own dtype back. So the leaves round: ``s.flatten(s.unflatten(v))`` is the
 point that f really sees, and it differs from ``v`` where a float32 leaf cannot hold what ``v`` asks for.
 """
 
+import copy
 import operator
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +35,7 @@ from mibun.errors import InputError
 __all__ = ["Leaf", "Structure", "pick"]
 
 EXPECTED: Final = "expected a number, an array, or a dict or list of them"
+HELD: Final = {"b": "bool", "U": "text", "S": "bytes", "O": "objects", "c": "complex numbers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +99,29 @@ class _Branch:
     type: type
     keys: tuple[Any, ...]
     children: tuple["_Branch | int", ...]  # an int is the number of a leaf
+    empty: dict[Any, Any] | None = field(default=None, compare=False)  # of a subclass of dict: a copy without keys
 
     def build(self, parts: Sequence[Any]) -> Any:
         children = [parts[c] if isinstance(c, int) else c.build(parts) for c in self.children]
         if self.type is dict:
             return dict(zip(self.keys, children, strict=True))
+        if self.empty is not None:
+            return _refilled(self.empty, self.keys, children)
         if self.type is list:
             return children
-        return tuple(children) if self.type is tuple else self.type(*children)
+        return tuple(children) if self.type is tuple else self.type._make(children)  # type: ignore[attr-defined]
 
-    def entries(self, x: Any, name: str) -> Iterator[Any]:
-        """Take `x`, which must be built like this branch, into its children."""
-        if self.type is dict:
-            if not isinstance(x, dict) or x.keys() != set(self.keys):
+    def entries(self, x: Any, name: str, partly: bool = False) -> Iterator[Any]:
+        """Take `x`, which must be built like this branch, into its children.
+
+        With `partly`, one number or None stands for each of them, and keys may be missing: None.
+        """
+        if partly and (x is None or isinstance(x, int | float | np.number)):
+            return (x for _ in self.keys)
+        if issubclass(self.type, dict):
+            if not isinstance(x, dict) or not (x.keys() <= set(self.keys) if partly else x.keys() == set(self.keys)):
                 raise InputError(f"{name} is {_describe(x)}; expected a dict with the keys {_listed(self.keys)}")
-            return (x[key] for key in self.keys)
+            return (x.get(key) for key in self.keys)
         if not isinstance(x, list | tuple) or len(x) != len(self.keys):
             raise InputError(f"{name} is {_describe(x)}; expected a {self.type.__name__} of length {len(self.keys)}")
         return iter(x)
@@ -118,7 +130,8 @@ class _Branch:
         """Find the child with this key, None without one; the fields of a namedtuple are also numbered."""
         if key in self.keys:
             return self.children[self.keys.index(key)]
-        if self.type is not dict and isinstance(key, int | np.integer) and -len(self.keys) <= key < len(self.keys):
+        numbered = not issubclass(self.type, dict)
+        if numbered and isinstance(key, int | np.integer) and -len(self.keys) <= key < len(self.keys):
             return self.children[key]
         return None
 
@@ -189,8 +202,10 @@ class Structure:
             return "structure"
         return "number" if self.leaves[0].number else "array"
 
-    def parts(self, x: Any, *, name: str = "x") -> list[Any]:
+    def parts(self, x: Any, *, name: str = "x", partly: bool = False) -> list[Any]:
         """Take `x`, built like this structure, apart: what stands at each leaf, as it is, unchecked.
+
+        With `partly`, a number stands for all leaves below its place, and None, or a key that is missing, gives None.
 
         Raises
         ------
@@ -198,7 +213,7 @@ class Structure:
             If `x` has other keys, another length or another kind of container.
         """
         parts: list[Any] = []
-        _collect(self._root, x, name, parts)
+        _collect(self._root, x, name, parts, partly)
         return parts
 
     def build(self, parts: Sequence[Any]) -> Any:
@@ -222,18 +237,19 @@ class Structure:
         InputError
             If keys or shapes differ, or the numbers do not fit into `dtype` (complex into real, text).
         """
-        # float() for integers beyond 64 bits, of which NumPy would make objects
-        parts = self.parts(x, name=name)
-        arrays = [np.asarray(float(part) if isinstance(part, int) else part) for part in parts]
-        for leaf, array in zip(self.leaves, arrays, strict=True):
-            if array.shape != leaf.shape:
-                raise InputError(f"{_within(name, leaf.name)} has shape {array.shape}; expected {leaf.shape}")
         wanted = self.dtype if dtype is None else np.dtype(dtype)
-        try:
-            return np.concatenate([array.reshape(-1) for array in arrays], dtype=wanted, casting="same_kind")
-        except TypeError as reason:
-            found = ", ".join(sorted({str(array.dtype) for array in arrays}))
-            raise InputError(f"{name} has dtype {found}; expected numbers that fit into {wanted}") from reason
+        arrays = []
+        for leaf, part in zip(self.leaves, self.parts(x, name=name), strict=True):
+            label = _within(name, leaf.name)
+            # float() for integers beyond 64 bits, of which NumPy would make objects
+            array = np.asarray(float(part)) if isinstance(part, int) else _stacked(part, label)
+            if not np.can_cast(array.dtype, wanted, casting="same_kind"):
+                held, real = HELD.get(array.dtype.kind, str(array.dtype)), "" if wanted.kind == "c" else "real "
+                raise InputError(f"{label} holds {held}; expected {real}numbers")
+            if array.shape != leaf.shape:
+                raise InputError(f"{label} has shape {array.shape}; expected {leaf.shape}")
+            arrays.append(array.reshape(-1))
+        return np.concatenate(arrays, dtype=wanted, casting="same_kind")
 
     def unflatten(self, vector: ArrayLike, *, cast: bool = True) -> Any:
         """Put a vector back into the structure.
@@ -267,6 +283,11 @@ class Structure:
         """Name element `index` of the flat vector for humans: ``"W[2, 1]"``, ``"[3]"``; a number is "x"."""
         leaf, place = self._locate(index)
         return (leaf.name + (str(list(place)) if place else "")) or "x"
+
+    def place(self, index: int, name: str = "x") -> str:
+        """Say where element `index` stands in what messages call `name`: ``"x.W[2, 1]"``, ``"x[3]"``, ``"x"``."""
+        leaf, place = self._locate(index)
+        return _within(name, leaf.name) + (str(list(place)) if place else "")
 
     def path(self, index: int) -> tuple[Any, ...]:
         """Give the path of element `index` of the flat vector: ``("W", 2, 1)``; the inverse of `index`."""
@@ -316,6 +337,13 @@ class Structure:
         leaf = self.leaves[bisect_right(self.leaves, flat, key=operator.attrgetter("start")) - 1]
         return leaf, tuple(int(i) for i in np.unravel_index(flat - leaf.start, leaf.shape))
 
+    def __str__(self) -> str:
+        """Say what it is, for messages."""
+        if self.kind != "structure":
+            return "a number" if self.kind == "number" else f"an array of shape {self.leaves[0].shape}"
+        names = [f"{leaf.name} {leaf.shape or ''}".strip() for leaf in self.leaves]
+        return f"a structure of {', '.join(names[:6])}{' and more' * (len(names) > 6)}"
+
     def __repr__(self) -> str:
         shown = [f"{leaf.name} {leaf.shape if leaf.shape else ''}".strip() or "number" for leaf in self.leaves[:6]]
         more = [f"{len(self.leaves) - 6} more"] if len(self.leaves) > 6 else []
@@ -354,12 +382,14 @@ def pick(x: Any, key: Any, *, name: str = "x") -> Any:
 def _grow(x: Any, path: tuple[Any, ...], label: str, leaves: list[Leaf], name: str) -> _Branch | int:
     """Add the leaves of `x` to `leaves` and return its node."""
     kind: type
+    empty = None
     if isinstance(x, dict):
-        kind, keys, values = dict, tuple(x), list(x.values())
+        kind, keys, values = type(x), tuple(x), list(x.values())
+        empty = None if kind is dict else _emptied(x, _within(name, label))
+    elif _named(type(x)):
+        kind, keys, values = type(x), x._fields, list(x)
     elif isinstance(x, list | tuple) and _holds_arrays(x):
-        fields = getattr(x, "_fields", None)
-        kind = type(x) if fields else list if isinstance(x, list) else tuple
-        keys, values = tuple(fields or range(len(x))), list(x)
+        kind, keys, values = list if isinstance(x, list) else tuple, tuple(range(len(x))), list(x)
     else:
         shape, dtype, number, python = _leaf(x, _within(name, label))
         start = leaves[-1].stop if leaves else 0
@@ -369,24 +399,53 @@ def _grow(x: Any, path: tuple[Any, ...], label: str, leaves: list[Leaf], name: s
     children = [
         _grow(value, (*path, key), _join(label, key), leaves, name) for key, value in zip(keys, values, strict=True)
     ]
-    return _Branch(kind, keys, tuple(children))
+    return _Branch(kind, keys, tuple(children), empty)
 
 
-def _collect(node: _Branch | int, x: Any, name: str, parts: list[Any]) -> None:
+def _collect(node: _Branch | int, x: Any, name: str, parts: list[Any], partly: bool) -> None:
     if isinstance(node, int):
         parts.append(x)
         return
-    for key, child, value in zip(node.keys, node.children, node.entries(x, name), strict=True):
+    for key, child, value in zip(node.keys, node.children, node.entries(x, name, partly), strict=True):
         if isinstance(child, int):
             parts.append(value)
         else:
-            _collect(child, value, _join(name, key), parts)
+            _collect(child, value, _join(name, key), parts, partly)
+
+
+def _emptied(x: dict[Any, Any], name: str) -> dict[Any, Any]:
+    """Copy a subclass of dict with all that it has besides its keys, such as the factory of a defaultdict."""
+    try:
+        empty = copy.copy(x)
+        empty.clear()
+        refilled = _refilled(empty, x, x.values())
+    except Exception as reason:
+        raise InputError(
+            f"{name} is a {type(x).__name__}, which cannot be copied and filled anew "
+            f"({type(reason).__name__}: {reason}); write dict(x), which f then gets"
+        ) from reason
+    if type(refilled) is not type(x) or list(refilled) != list(x):
+        raise InputError(f"{name} is a {type(x).__name__}, copies of which differ from it; write dict(x)")
+    return empty
+
+
+def _refilled(empty: dict[Any, Any], keys: Iterable[Any], values: Iterable[Any]) -> dict[Any, Any]:
+    """Fill a copy key by key: the `update` of a Counter would count."""
+    filled = copy.copy(empty)
+    for key, value in zip(keys, values, strict=True):
+        filled[key] = value
+    return filled
+
+
+def _named(kind: type) -> bool:
+    """Whether a type is that of namedtuples."""
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def _holds_arrays(x: Sequence[Any]) -> bool:
     """Whether a list or tuple is a structure; by the set of types, for lists of a million numbers."""
     kinds = set(map(type, x))
-    if any(issubclass(kind, np.ndarray | dict) for kind in kinds):
+    if any(issubclass(kind, np.ndarray | dict) or _named(kind) for kind in kinds):
         return True
     nested = any(issubclass(kind, list | tuple) for kind in kinds)
     return nested and any(_holds_arrays(row) for row in x if isinstance(row, list | tuple))
@@ -394,10 +453,7 @@ def _holds_arrays(x: Sequence[Any]) -> bool:
 
 def _leaf(x: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, bool]:
     """Shape, dtype for f, whether it is a number, and whether it is a number of Python."""
-    # Loading numpy.ma takes longer than all of this package; without it there are no masked arrays.
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(x, masked.MaskedArray):
-        raise InputError(f"{name} is a masked array; {EXPECTED}; write x.filled(...) with a number for the gaps")
+    _refuse_masked(x, name)
     if isinstance(x, np.ndarray | np.generic):
         return x.shape, _floating(x.dtype, name, x), isinstance(x, np.generic), False
     if isinstance(x, bool):
@@ -408,23 +464,30 @@ def _leaf(x: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, bool
         return (), np.dtype(np.complex128 if isinstance(x, complex) else np.float64), True, True
     if isinstance(x, list | tuple):
         array = _stacked(x, name)
+        kinds = _types(x)
+        if bool in kinds or np.bool_ in kinds:
+            raise InputError(f"{name} is a list that holds bool; {EXPECTED}; write np.array(x, dtype=float)")
         return array.shape, _floating(array.dtype, name, x), False, False
     raise InputError(f"{name} is {_describe(x)}; {EXPECTED}; {_advice(x)}")
 
 
-def _stacked(x: Sequence[Any], name: str) -> NDArray[Any]:
-    """Stack a list of numbers into an array, of which only shape and dtype are used."""
+def _refuse_masked(x: Any, name: str) -> None:
+    # Loading numpy.ma takes longer than all of this package; without it there are no masked arrays.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(x, masked.MaskedArray):
+        raise InputError(f"{name} is a masked array; {EXPECTED}; write {name}.filled(...) with a number for the gaps")
+
+
+def _stacked(x: Any, name: str) -> NDArray[Any]:
+    """Make an array of a list of numbers, or of what is one already."""
+    _refuse_masked(x, name)
     try:
-        array = np.asarray(x)
+        return np.asarray(x)
     except ValueError as reason:
         raise InputError(
             f"{name} is a ragged list: its rows differ in length; write rows of one length, "
             f"or a list of arrays, [np.array(row) for row in x]"
         ) from reason
-    kinds = _types(x)
-    if bool in kinds or np.bool_ in kinds:
-        raise InputError(f"{name} is a list that holds bool; {EXPECTED}; write np.array(x, dtype=float)")
-    return array
 
 
 def _types(x: Sequence[Any]) -> set[type]:
@@ -441,7 +504,7 @@ def _floating(dtype: np.dtype[Any], name: str, x: Any) -> np.dtype[Any]:
         return dtype.newbyteorder("=")
     if dtype.kind in "iu":
         return np.dtype(np.float64)
-    held = {"b": "bool", "U": "text", "S": "bytes", "O": "objects"}.get(dtype.kind, str(dtype))
+    held = HELD.get(dtype.kind, str(dtype))
     what = "a list" if isinstance(x, list | tuple) else "an array" if isinstance(x, np.ndarray) else "a number"
     raise InputError(f"{name} is {what} of {held}; {EXPECTED}; write np.array(x, dtype=float) if it is numbers")
 

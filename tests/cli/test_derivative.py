@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,6 +227,54 @@ def test_what_a_module_prints_goes_to_stderr(here, written, capsys):
     assert printed.err.startswith("imported\ncalled\n")
 
 
+def test_stdout_has_the_result_alone_whatever_f_prints_with(here, written):
+    written(
+        "louder",
+        """
+        import os, subprocess, sys
+
+        os.write(1, b"imported\\n")
+
+        def f(x):
+            print("called")
+            sys.__stdout__.write("written\\n")
+            os.write(1, b"by number\\n")
+            subprocess.run([sys.executable, "-c", "print('by a process')"], check=True)
+            return x
+        """,
+    )
+    run = [sys.executable, "-m", "mibun", "derivative", "louder:f", "--at", "2", "--method", "forward", "--json"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["value"] == pytest.approx(1.0)
+    assert set(done.stderr.split("\n")) == {"imported", "called", "written", "by number", "by a process", ""}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_result_that_cannot_be_written_is_one_line(here):
+    with Path("/dev/full").open("w") as full:
+        run = [sys.executable, "-m", "mibun", "derivative", "x", "--at", "2"]
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr.startswith("mibun: the result cannot be written to stdout: No space left on device\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["derivative", "gradient"])
+def test_the_help_says_what_exit_statuses_mean(command, capsys):
+    assert main([command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Exit status: 0 every number can be trusted (converged, noisy, one-sided, insensitive), 1 " in text
+    assert "2 bad input, such as a function that raises at the point itself, 130 interrupted." in text
+
+
+@pytest.mark.parametrize(
+    ("function", "status"),
+    [("x", 0), ("sqrt(x)", 1), ("abs(x)", 1), ("1/x", 2), ("log(x)", 2), ("bad_at_0:inf", 1), ("bad_at_0:gone", 2)],
+)
+def test_exit_statuses_at_zero(here, written, function, status):
+    written("bad_at_0", "def inf(x):\n    return float('inf') if not x else 1 / x\ndef gone(x):\n    raise OSError\n")
+    assert main(["derivative", function, "--at", "0"]) == status
+
+
 def test_a_module_that_is_not_there(refused, here, written):
     assert refused("nowhere_f:f", "--at", "1") == (
         f"there is no module 'nowhere_f': neither in the current folder, {here}, nor among the installed packages"
@@ -243,9 +292,10 @@ def test_what_is_no_module_and_function(refused, text):
 
 
 def test_an_attribute_that_is_not_there_or_no_function(refused, written):
-    written("names_f", "answer = 42\nclass Plant:\n    @staticmethod\n    def cost(x): return x\n")
+    plant = "class Plant:\n    @staticmethod\n    def cost(x): return x\n"
+    written("names_f", f"import math as zzzz\nanswer = 42\ndef ansver(): pass\n{plant}")
     assert refused("names_f:answr", "--at", "1") == (
-        "the module names_f (names_f.py) has no 'answr'; close names are answer"
+        "the module names_f (names_f.py) has no 'answr'; close names are ansver"
     )
     assert refused("names_f:Plant.costs", "--at", "1") == "names_f:Plant has no 'costs'; close names are cost"
     assert refused("names_f:zzz", "--at", "1") == "the module names_f (names_f.py) has no 'zzz'"
@@ -308,7 +358,7 @@ def test_a_formula_with_a_mistake(refused):
         ("2=x", "--at '2=x' is given; expected numbers by name"),
         ("nan", "x is nan"),
         ("1e999", "x is inf"),
-        ("[0, NaN]", "x is nan at [1]"),
+        ("[0, NaN]", "x[1] is nan"),
         ("[]", "x is a list of length 0"),
         ("[1, [2]]", "x is a ragged list"),
         ("gone.npy", "--at gone.npy cannot be read: No such file or directory"),
@@ -368,7 +418,7 @@ def test_help_has_examples(told):
     for part in (
         'mibun derivative "exp(x)*sin(3*x)" --at 1.3',
         "--bounds LOW,HIGH",
-        "Exit status: 0 done",
+        "Exit status: 0 every number",
         "model:cost",
     ):
         assert part in text

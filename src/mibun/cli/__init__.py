@@ -18,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0: done; 1: training diverged, a derivative has no number that can be trusted, or a
-        package is missing; 2: something given cannot be used; 130: interrupted.
+        package is missing; 2: something given cannot be used, such as a function that
+        raises at the point itself; 130: interrupted.
     """
     try:
         import click  # noqa: F401

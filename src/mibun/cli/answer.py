@@ -1,25 +1,32 @@
 """What the commands that differentiate have in common: options, the call of the verb, and how its result is told."""
 
 import json
+import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, Final, TypeVar
 
 import click
 
 from mibun.cli.inputs import read_function, read_point, refused, short
-from mibun.errors import FunctionUnchanged, MibunError
+from mibun.errors import FunctionUnchanged, InputError, MibunError
 from mibun.methods import WORDS
 from mibun.result import Derivative, Status
 
-__all__ = ["FormulaCommand", "answer", "options", "read"]
+__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "read"]
 
 #: Exit status where an element has no number that can be trusted; the number is printed all the same.
 DOUBTFUL: Final = 1
 MOST_NOTES: Final = 12
+EXIT_STATUS: Final = """\b
+Exit status: 0 every number can be trusted (converged, noisy, one-sided,
+insensitive), 1 some number cannot (kink, jump, not finite, unresolved, budget
+spent: the best that was found is printed with the reason), 2 bad input, such
+as a function that raises at the point itself, 130 interrupted.
+"""
 
 Command = TypeVar("Command", bound=Callable[..., int])
 
@@ -64,8 +71,35 @@ def options(command: Command) -> Command:
 def read(function: str, at: str) -> tuple[Callable[[Any], Any], Any]:
     """Read the function and the point; what a module prints while it is imported goes to stderr."""
     x = read_point(at)
-    with redirect_stdout(sys.stderr):
+    with _prints_apart():
         return read_function(function), x
+
+
+@contextmanager
+def _prints_apart() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile, so that stdout has the result and nothing else.
+
+    Other processes, and code that is not Python, know stdout only by its number, so that is led there, too.
+    """
+    _flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # stdout or stderr is closed
+        kept = None
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _flush()
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _flush() -> None:
+    with suppress(AttributeError, OSError, ValueError):  # there may be no stdout, or none that is open
+        sys.__stdout__.flush()  # type: ignore[union-attr]
 
 
 def answer(
@@ -81,7 +115,7 @@ def answer(
     What f prints goes to stderr, so that stdout has the result and nothing else.
     """
     try:
-        with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        with _prints_apart(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)  # the status of every element says so
             d = verb(f, x, **given)
     except MibunError:
@@ -121,4 +155,9 @@ def _show(text: str) -> None:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = text.replace("±", "+/-").encode(encoding, "backslashreplace").decode(encoding)
-    click.echo(text)
+    try:
+        click.echo(text)
+    except BrokenPipeError:  # whoever reads has enough, and click knows what to do
+        raise
+    except OSError as error:
+        raise InputError(f"the result cannot be written to stdout: {error.strerror or error}") from error

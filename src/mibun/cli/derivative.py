@@ -6,14 +6,15 @@ from typing import Any
 import click
 
 from mibun import derivatives
-from mibun.cli.answer import FormulaCommand, answer, options, read
+from mibun.cli.answer import EXIT_STATUS, FormulaCommand, answer, options, read
 from mibun.cli.inputs import read_bounds
 from mibun.errors import InputError
 from mibun.formula import Formula
 
 __all__ = ["derivative"]
 
-_EPILOG = """\b
+_EPILOG = (
+    """\b
 Examples:
   mibun derivative "exp(x)*sin(3*x)" --at 1.3
   mibun derivative "sqrt(x)" --at 0.01 --bounds 0,      never below 0
@@ -23,9 +24,10 @@ Examples:
 \b
 A formula has numbers, x, pi, e, + - * / **, brackets, and functions such as
 sin, exp, log, sqrt, abs, max.
-Exit status: 0 done, 1 there is no number that can be trusted (the reason is
-printed with the best that was found), 2 bad input.
+
 """
+    + EXIT_STATUS
+)
 
 
 @click.command(cls=FormulaCommand, epilog=_EPILOG, short_help="Differentiate a function of one number.")

@@ -5,12 +5,13 @@ from typing import Any
 import click
 
 from mibun import derivatives
-from mibun.cli.answer import FormulaCommand, answer, options, read
+from mibun.cli.answer import EXIT_STATUS, FormulaCommand, answer, options, read
 from mibun.formula import Formula
 
 __all__ = ["gradient"]
 
-_EPILOG = """\b
+_EPILOG = (
+    """\b
 Examples:
   mibun gradient "x**2 + x*y" --at x=3,y=4
   mibun gradient model:cost --at "[3, 4]"               cost of model.py here
@@ -21,9 +22,10 @@ Examples:
 In JSON a list is an array, and an object is a dict of numbers and arrays.
 Without names, the values of a formula's variables stand in the order of the
 alphabet, x2 before x10.
-Exit status: 0 done, 1 an element has no number that can be trusted (the
-reason is printed with the best that was found), 2 bad input.
+
 """
+    + EXIT_STATUS
+)
 
 
 @click.command(cls=FormulaCommand, epilog=_EPILOG, short_help="Differentiate a function of many numbers.")

@@ -109,7 +109,9 @@ def _function(text: str) -> Callable[[Any], Any]:
         try:
             found = getattr(found, attribute)
         except AttributeError as error:
-            close = get_close_matches(attribute, [entry for entry in dir(found) if entry[:1] != "_"])
+            # what the module imports, such as np, is no function that was meant
+            names = [name for name in dir(found) if name[:1] != "_" and callable(getattr(found, name, None))]
+            close = get_close_matches(attribute, names)
             hint = f"; close names are {', '.join(close)}" if close else ""
             raise InputError(f"{holder} has no {attribute!r}{hint}") from error
         holder = f"{name}:{attribute}" if holder.startswith("the module") else f"{holder}.{attribute}"
