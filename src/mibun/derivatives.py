@@ -517,9 +517,9 @@ def _lead(
 ) -> Led:
     """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
     centres = None
-    if given.unbounded and takes_together(method, plan, request, evaluator, budget):
+    if given.unbounded and takes_together(method, plan, request, budget):
         with np.errstate(all="ignore"):
-            led = lead_together(cast(Together, method), plan, request, cast(Vectorized, evaluator))
+            led = lead_together(cast(Together, method), plan, request, evaluator)
         if isinstance(led, Led):
             return led
         centres = led
