@@ -8,7 +8,7 @@
 
 import math
 from collections.abc import Generator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from mibun.conversation import Conversation, Estimate, Request
 from mibun.methods.adaptive.edge import one_sided
@@ -27,6 +27,7 @@ from mibun.methods.adaptive.ladder import (
 from mibun.methods.adaptive.noise import Choice, select
 from mibun.methods.adaptive.probe import Verdict, probe, tiny_step
 from mibun.methods.adaptive.scale import EPS, NEARLY, Look, first_step, grown, look
+from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 from mibun.status import Status
 
 __all__ = ["differentiate"]
@@ -305,6 +306,10 @@ class _Search:
     def climb(self, seen: Look, top: float, values: Sequence[float]) -> Step:
         """Extrapolate a ladder of five pairs; where the stop test fails, go on, or ask what is wrong."""
         x = self.x
+        if self.offset(seen):
+            found = yield from self.wide(seen, top, values)
+            if found is not None:
+                return found
         h2, h3, h4 = top * RUNGS[2], top * RUNGS[3], top * RUNGS[4]
         more = yield (x + h2, x - h2, x + h3, x - h3, x + h4, x - h4)
         total = sum(more)
@@ -321,6 +326,33 @@ class _Search:
             choice = yield from select(x, self.f0, _pairs(top, values, more), seen.unit / 2, 4 * seen.unit, (), 6)
             return self.chosen(choice, seen.unit)
         return found
+
+    def offset(self, seen: Look) -> bool:
+        """Tell whether rounding asks for larger steps than H, and the Taylor terms fall far enough for them."""
+        far = OFFSET * seen.first < seen.unit and seen.curved <= FALL * max(seen.first, seen.second)
+        return far and not self.noise and self.eps == EPS
+
+    def wide(self, seen: Look, top: float, values: Sequence[float]) -> Generator[Any, Any, Estimate | None]:
+        """Ask for three pairs outside of those of the look, and take the best window; None if it is no better."""
+        x, level = self.x, max(seen.first, seen.second)
+        balance = math.frexp(seen.unit)[1] + 2 * math.frexp(level)[1] - 3 * math.frexp(seen.curved)[1]
+        m = min(max((balance - BALANCED) // 7, 0), DOUBLINGS)
+        base = math.ldexp(top, m)
+        h0, h1, h2 = base * WIDE[0], base * WIDE[1], base * WIDE[2]
+        more = yield (x + h0, x - h0, x + h1, x - h1, x + h2, x - h2)
+        total = sum(more)
+        if total - total != 0:
+            return None
+        unit = error_afar(x, self.f0, seen.unit, seen.second, top, more, m)
+        least, best = math.inf, NOTHING
+        for value, gap, residual, noise in windows(self.f0, values, more, top, WEIGHTS[m]):
+            rounding = 1.1 * (noise * unit) + 2 * EPS * abs(value)
+            if gap + rounding < least:
+                least = gap + rounding
+                best = Estimate(value, gap / 2 + 3 * residual, rounding, Status.CONVERGED, h0, seen.unit)
+        error = best.truncation + best.rounding
+        agrees = abs(best.value - seen.slope) <= error + (3 * seen.unit + seen.curved / 2) / top
+        return best if agrees and error < AMPLIFICATION[4] * seen.unit / (top * RUNGS[4]) else None
 
     def higher(self, seen: Look, top: float, pairs: list[tuple[float, float, float]]) -> Step:
         """Add pairs while the tables contract."""
