@@ -107,9 +107,9 @@ class Serial:
             rows.append(row or missing)
         return rows
 
-    def centre_rows(self, elements: Sequence[int]) -> NDArray[Any]:
+    def centre_rows(self, elements: NDArray[Any], _: NDArray[Any]) -> NDArray[Any]:
         """Evaluate f at x, and give the rows as one array."""
-        return np.array(self.centres(elements), np.float64)
+        return np.array(self.centres(elements.tolist()), np.float64)
 
     def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate an f of one real number at many real points."""

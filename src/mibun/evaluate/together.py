@@ -40,11 +40,11 @@ def lead_together(
 ) -> Led | list[list[Any]]:
     """Lead all elements; where f does not return one real number, give back f(x), which is known then."""
     count = len(plan.starts)
-    centres = evaluator.centre_rows([0] if plan.shared else range(count))
+    starts = np.array(plan.starts)
+    centres = evaluator.centre_rows(np.arange(1 if plan.shared else count), starts)
     if evaluator.values.size != 1 or evaluator.values.complex:
         rows: list[list[Any]] = centres.tolist()
         return rows
-    starts = np.array(plan.starts)
     fx = np.full(count, centres[0, 0]) if plan.shared else centres[:, 0]
     # A row for those that are led alone, and for no other: there may be millions.
     alone: Any = defaultdict(lambda: [SPENT])

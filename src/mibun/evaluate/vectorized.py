@@ -60,13 +60,12 @@ class Vectorized:
 
     def centres(self, elements: Sequence[int]) -> list[list[float]]:
         """Evaluate f at x; the first value says what shape f has."""
-        rows: list[list[float]] = self.centre_rows(elements).tolist()
+        places = np.array(elements)
+        rows: list[list[float]] = self.centre_rows(places, np.array(self.plan.starts)[places]).tolist()
         return rows
 
-    def centre_rows(self, elements: Sequence[int]) -> NDArray[Any]:
+    def centre_rows(self, places: NDArray[Any], starts: NDArray[Any]) -> NDArray[Any]:
         """Do the same, and give the rows as one array."""
-        places = np.asarray(elements)
-        starts = np.asarray(self.plan.starts)[places]
         rows = []
         for begin in range(0, len(places), self.chunk):
             part = slice(begin, begin + self.chunk)
