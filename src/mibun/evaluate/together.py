@@ -21,8 +21,8 @@ __all__ = ["lead_together", "takes_together"]
 
 #: Below so many elements the arrays cost more than they save.
 FEWEST: Final = 50
-#: Elements of a block: a few columns of points of this length fit the cache beside what is computed from them.
-BLOCK: Final = 4096
+#: Elements of a block: enough to share what a call of NumPy costs, while columns of points fit the cache together.
+BLOCK: Final = 16384
 
 Rounds = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 

@@ -96,8 +96,9 @@ def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
 def _parabolas(x: Array, top: Array, looked: Array, seen: _Look) -> NDArray[np.bool_]:
     """Tell where only a parabola is seen, and its slope is as exact as floats allow."""
     enough = (seen.curved <= 8 * seen.unit) & (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
-    computed_in_float32 = _single(looked).all(axis=0) & ~_single(x)
-    return enough & ~computed_in_float32
+    few = np.flatnonzero(enough)
+    enough[few] = ~_single(looked[:, few]).all(axis=0) | _single(x[few])
+    return enough
 
 
 def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
