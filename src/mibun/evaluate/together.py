@@ -41,7 +41,8 @@ def lead_together(
     """Lead all elements; where f does not return one real number, give back f(x), which is known then."""
     count = len(plan.starts)
     starts = np.array(plan.starts)
-    centres = evaluator.centre_rows(np.arange(1 if plan.shared else count), starts)
+    apart = 1 if plan.shared else count
+    centres = evaluator.centre_rows(np.arange(apart), starts[:apart])
     if evaluator.values.size != 1 or evaluator.values.complex:
         rows: list[list[Any]] = centres.tolist()
         return rows

@@ -13,11 +13,12 @@ from mibun.plan import Plan
 
 __all__ = ["Vectorized", "rows_of_chunk"]
 
-#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache.
-CHUNK_BYTES: Final = 2**17
-#: Fewest rows, so that the cost of a call is shared where a row is long ...
-FEWEST_ROWS: Final = 16
-#: ... but never more bytes than these, unless a single row has more.
+#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache, and memory of that size is
+#: not given back to the system after each call. Measured: benchmarks/results/chunks.md.
+CHUNK_BYTES: Final = 3 * 2**16
+#: Fewest rows, so that the cost of a call is shared where a row is long; more would leave the cache.
+FEWEST_ROWS: Final = 2
+#: Never more bytes than these, unless a single row has more.
 MOST_BYTES: Final = 2**26
 
 
@@ -28,7 +29,7 @@ def rows_of_chunk(row_bytes: int) -> int:
     --------
     >>> from mibun.evaluate.vectorized import rows_of_chunk
     >>> [rows_of_chunk(size) for size in (8, 8_000, 8_000_000)]
-    [16384, 16, 8]
+    [24576, 24, 2]
     """
     return max(1, min(max(CHUNK_BYTES // row_bytes, FEWEST_ROWS), MOST_BYTES // row_bytes))
 
