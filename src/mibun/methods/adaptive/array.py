@@ -78,7 +78,8 @@ def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
         looked[1:, halved] = np.concatenate([looked[3:, halved], closer])
         again = _look(at, top[halved], looked[:, halved], unit)
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
-    found = _Found(*(np.full(x.size, math.nan) for _ in range(3)), top.copy())
+    value, truncation, rounding = (np.full(x.size, math.nan) for _ in range(3))
+    found = _Found(value, truncation, rounding, top.copy())
     done = _parabolas(x, top, looked, seen)
     found.put(done, *(part[done] for part in _slopes(top, seen)))
     chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
@@ -138,7 +139,7 @@ def _wide(
     steps = [np.ldexp(top, m) * rung for rung in WIDE]
     more = yield places, np.stack([point for h in steps for point in (x + h, x - h)])
     with np.errstate(all="ignore"):
-        unit = error_afar(x, looked[0], seen.unit, seen.second, top, more, m)
+        unit = error_afar(x, looked[0], seen.unit, seen.second, top, more, steps[0])
         least = np.full(x.size, math.inf)
         best = [np.full(x.size, math.nan) for _ in range(3)]
         for value, gap, residual, noise in windows(looked[0], looked[1:], more, top, WEIGHTS_OF_ALL[:, m]):

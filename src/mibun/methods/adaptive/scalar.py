@@ -339,11 +339,13 @@ class _Search:
         m = min(max((balance - BALANCED) // 7, 0), DOUBLINGS)
         base = math.ldexp(top, m)
         h0, h1, h2 = base * WIDE[0], base * WIDE[1], base * WIDE[2]
+        if x - h0 < self.request.lower or x + h0 > self.request.upper:
+            return None
         more = yield (x + h0, x - h0, x + h1, x - h1, x + h2, x - h2)
         total = sum(more)
         if total - total != 0:
             return None
-        unit = error_afar(x, self.f0, seen.unit, seen.second, top, more, m)
+        unit = error_afar(x, self.f0, seen.unit, seen.second, top, more, h0)
         least, best = math.inf, NOTHING
         for value, gap, residual, noise in windows(self.f0, values, more, top, WEIGHTS[m]):
             rounding = 1.1 * (noise * unit) + 2 * EPS * abs(value)

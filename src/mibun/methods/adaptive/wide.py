@@ -4,7 +4,8 @@ The usual ladder goes down to H/12, and passes on 26 N/H of the error N of one v
 slope while the Taylor terms of f fall fast, as for a sum of a thousand terms one of which moves, the next six values
 are asked for outside of the first four: three pairs at 7/4, 25/8 and 11/2 times 2^m H, with m from the balance of
 rounding (N / (2^m H)) and truncation (that of three pairs, M (C/M)^3 2^6m / H). Three windows of all pairs, from
-H/2, from H and from the first wide one upwards, are weighed as in `noise`, and the one with the least bound is taken.
+H/2, from H and from the first wide one upwards, are weighed: the one is taken in which rounding and what the largest
+step changed are least together; what is left of its even part is added to its error, for it measures the noise.
 
 What is seen far away may belong to something else: the value must lie where the five values of the look say that the
 slope is, and the bound must be smaller than the usual ladder's. Otherwise that ladder is climbed after all.
@@ -19,9 +20,9 @@ __all__ = ["BALANCED", "DOUBLINGS", "FALL", "OFFSET", "WEIGHTS", "WIDE", "Window
 EPS: Final = 2.0**-52
 #: Steps of the wide pairs in units of 2^m H, largest first: few bits, and no powers of 2, see `ladder`.
 WIDE: Final = (11 / 2, 25 / 8, 7 / 4)
-#: Error of one value in units of the linear term, above which the usual ladder would lose 1e-11 of the slope.
+#: Error of one value in units of the linear term, above which the usual ladder would lose 3e-12 of the slope.
 OFFSET: Final = 2.0**-43
-#: Largest C/M: the Taylor terms fall at 11/2 H, too.
+#: Largest C/M: the Taylor terms do not grow up to 11/2 H.
 FALL: Final = 2.0**-5
 #: Largest m.
 DOUBLINGS: Final = 6
@@ -50,10 +51,10 @@ def _weights(m: int) -> tuple[float, ...]:
 WEIGHTS: Final = tuple(_weights(m) for m in range(DOUBLINGS + 1))
 
 
-def error_afar(x: Any, f0: Any, unit: Any, second: Any, top: Any, wide: Any, m: Any) -> Any:
+def error_afar(x: Any, f0: Any, unit: Any, second: Any, top: Any, wide: Any, largest: Any) -> Any:
     """Bound the error of the values at wide steps, where f is larger, and so is its answer to the rounding of x."""
     change = abs(wide[0] - f0) + abs(f0 - wide[1])
-    return unit + EPS * (change + abs(x) * (2 * WIDE[0] * 2.0**m * second / top))
+    return unit + EPS * (change + abs(x) * (2 * largest * second / top / top))
 
 
 class Window(NamedTuple):
@@ -65,7 +66,7 @@ class Window(NamedTuple):
     noise: Any  #: what an error of 1 in each value can add to the slope
 
 
-def windows(f0: Any, values: Any, wide: Any, top: Any, weights: Sequence[Any]) -> list[Window]:
+def windows(f0: Any, values: Any, wide: Any, top: Any, weights: Any) -> list[Window]:
     """Give the windows from H/2, H and 7/4 2^m H upwards; of numbers, or of arrays over many elements, bit by bit."""
     up1, down1, up0, down0 = values
     up4, down4, up3, down3, up2, down2 = wide
