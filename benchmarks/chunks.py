@@ -4,12 +4,15 @@
 
 For rows of several sizes and three functions (few passes over the stack, many, a matrix product) the time of a row is
 measured against the bytes of a stack: the stack is made as `plan` makes it, and f is called. Small stacks share the
-cost of a call among few rows; large ones leave the cache, and what f makes of them is given back to the system and
-fetched again, page by page. All sizes take turns; times are medians. `--write` puts the table into
+cost of a call among few rows. Large ones leave the cache, and before that, what f makes of them is given back to the
+system and fetched again, page by page: that hangs on what a process did before (the allocator learns), so each
+function and size has a process of its own. All sizes take turns; times are medians. `--write` puts the table into
 benchmarks/results/chunks.md.
 """
 
 import argparse
+import itertools
+import json
 import os
 import subprocess
 import sys
@@ -23,12 +26,12 @@ import numpy as np
 from derivatives import THREADS, duration, rosenbrock, table
 from learning import machine
 
-from mibun.evaluate.vectorized import CHUNK_BYTES, FEWEST_ROWS, MOST_BYTES, rows_of_chunk
+from mibun.evaluate.vectorized import CHUNK_BYTES, rows_of_chunk
 from mibun.plan import coordinatewise
 from mibun.structure import Structure
 
 RESULTS = Path(__file__).parent / "results" / "chunks.md"
-KILOBYTES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 4096)
+KILOBYTES = (16, 32, 48, 64, 80, 96, 112, 128, 192, 256, 512, 1024, 4096)
 ENTRIES = (10, 100, 1000, 10_000, 100_000)
 #: Numbers in all stacks of one measurement, so that each takes about as long.
 NUMBERS = 2**21
@@ -59,22 +62,32 @@ def seconds_a_row(f: Callable[[Any], Any], entries: int, rows: int) -> float:
     return (time.perf_counter() - before) / (calls * rows)
 
 
-def measure(rounds: int) -> dict[tuple[str, int, int], float]:
-    """Give the median time of a row for every function, size of x and size of a stack that holds at least one row."""
+def measure(name: str, kilobytes: int) -> list[tuple[int, float]]:
+    """Time a row of one function for every size of x, in stacks of one size that hold at least one row."""
+    found = []
+    for entries in ENTRIES:
+        rows = kilobytes * 1024 // (8 * entries)
+        if rows:
+            seconds_a_row(FUNCTIONS[name], entries, rows)
+            found.append((entries, seconds_a_row(FUNCTIONS[name], entries, rows)))
+    return found
+
+
+def medians(rounds: int) -> dict[tuple[str, int, int], float]:
+    """Give the median time of a row, each function and size of stacks in a process of its own."""
     times: dict[tuple[str, int, int], list[float]] = {}
     for _ in range(rounds):
-        for name, f in FUNCTIONS.items():
-            for entries in ENTRIES:
-                for kilobytes in KILOBYTES:
-                    rows = kilobytes * 1024 // (8 * entries)
-                    if rows:
-                        times.setdefault((name, entries, kilobytes), []).append(seconds_a_row(f, entries, rows))
+        for name, kilobytes in itertools.product(FUNCTIONS, KILOBYTES):
+            command = [sys.executable, __file__, "--measure", name, str(kilobytes)]
+            printed = subprocess.run(command, env=os.environ | THREADS, check=True, capture_output=True).stdout
+            for entries, seconds in json.loads(printed):
+                times.setdefault((name, entries, kilobytes), []).append(seconds)
     return {key: median(values) for key, values in times.items()}
 
 
 def report(rounds: int, command: str) -> str:
     """Write the table, and how the sizes compare on the whole."""
-    found = measure(rounds)
+    found = medians(rounds)
     lines: list[list[str]] = []
     losses: dict[int, list[float]] = {kilobytes: [] for kilobytes in KILOBYTES}
     for name in FUNCTIONS:
@@ -94,9 +107,9 @@ def report(rounds: int, command: str) -> str:
         "# Points in one call of a vectorized f",
         "Time of a row, in units of the best in its line, by the bytes of the points of a call.",
         table(heads, lines),
-        f"Chosen: {CHUNK_BYTES // 1024} KB, at least {FEWEST_ROWS} rows, at most {MOST_BYTES // 2**20} MB: "
-        f"{sizes} rows for these sizes of x.",
-        f"Median of {rounds} rounds in turn. Machine: {machine()}, one thread.",
+        f"Chosen: {CHUNK_BYTES // 1024} KB, or one row that is longer: {sizes} rows for these sizes of x.",
+        f"Median of {rounds} rounds in turn, each function and size in a process of its own.",
+        f"Machine: {machine()}, one thread.",
         f"Made by `{command}`.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -109,8 +122,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--measure", nargs=2, metavar=("FUNCTION", "KILOBYTES"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    text = report(3 if arguments.quick else 9, " ".join(["python benchmarks/chunks.py", *sys.argv[1:]]))
+    if arguments.measure:
+        json.dump(measure(arguments.measure[0], int(arguments.measure[1])), sys.stdout)
+        return
+    text = report(1 if arguments.quick else 3, " ".join(["python benchmarks/chunks.py", *sys.argv[1:]]))
     print(text)
     if arguments.write:
         RESULTS.parent.mkdir(exist_ok=True)

@@ -41,7 +41,7 @@ OPTIONS: Final = """
     budget : int, optional
         Most evaluations of f, never passed: split evenly before the start. Default: 40 an element.
     vectorized : bool
-        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 192 KB."""
+        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 96 KB."""
 
 ERRORS: Final = """
     InputError

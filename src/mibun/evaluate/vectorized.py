@@ -13,25 +13,23 @@ from mibun.plan import Plan
 
 __all__ = ["Vectorized", "rows_of_chunk"]
 
-#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache, and memory of that size is
-#: not given back to the system after each call. Measured: benchmarks/results/chunks.md.
-CHUNK_BYTES: Final = 3 * 2**16
-#: Fewest rows, so that the cost of a call is shared where a row is long; more would leave the cache.
-FEWEST_ROWS: Final = 2
-#: Never more bytes than these, unless a single row has more.
-MOST_BYTES: Final = 2**26
+#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache. Arrays of 128 KB and more are
+#: given back to the system by many allocators, and fetched again page by page. Measured: benchmarks/results/chunks.md.
+CHUNK_BYTES: Final = 3 * 2**15
 
 
 def rows_of_chunk(row_bytes: int) -> int:
     """Give the number of points in a call: a function of the size of one alone, so that runs can be repeated.
 
+    A row that is longer than a stack should be goes alone: more rows cost more time than a shared call saves.
+
     Examples
     --------
     >>> from mibun.evaluate.vectorized import rows_of_chunk
     >>> [rows_of_chunk(size) for size in (8, 8_000, 8_000_000)]
-    [24576, 24, 2]
+    [12288, 12, 1]
     """
-    return max(1, min(max(CHUNK_BYTES // row_bytes, FEWEST_ROWS), MOST_BYTES // row_bytes))
+    return max(1, CHUNK_BYTES // row_bytes)
 
 
 class Vectorized:
