@@ -44,7 +44,7 @@ OPTIONS: Final = """
     budget : int, optional
         Most evaluations of f, never passed: split evenly before the start. Default: 40 an element.
     vectorized : bool
-        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 128 KB."""
+        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 96 KB."""
 
 ERRORS: Final = """
     InputError
@@ -496,9 +496,9 @@ def _lead(
 ) -> Led:
     """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
     centres = None
-    if given.unbounded and takes_together(method, plan, request, evaluator, budget):
+    if given.unbounded and takes_together(method, plan, request, budget):
         with np.errstate(all="ignore"):
-            led = lead_together(cast(Together, method), plan, request, cast(Vectorized, evaluator))
+            led = lead_together(cast(Together, method), plan, request, evaluator)
         if isinstance(led, Led):
             return led
         centres = led

@@ -1,5 +1,8 @@
 """Many elements led together give what each of them gives alone: bits, statuses, notes and counts."""
 
+import math
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -27,6 +30,97 @@ def test_bits_and_statuses_are_those_of_each_element_alone():
     # Alone, a point that a method asks for twice is evaluated twice.
     assert 0 <= sum(d.evaluations for d in alone) - together.evaluations <= 0.01 * together.evaluations
     assert {Status.CONVERGED, Status.KINK, Status.JUMP, Status.ONE_SIDED} <= set(together.status.tolist())
+
+
+def test_a_plain_f_is_led_together_too_and_gives_the_same_bits():
+    points = POINTS[POINTS >= -3]
+    calls = []
+
+    def f(t):
+        calls.append(t)
+        return float(mixed(t))
+
+    plain, stacked = mb.derivative(f, points), mb.derivative(mixed, points, vectorized=True)
+    for name in ("value", "error", "truncation", "rounding", "step", "noise", "fx"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(stacked, name))
+    assert plain.status.tolist() == stacked.status.tolist()
+    assert [(n.element, n.status) for n in plain.notes] == [(n.element, n.status) for n in stacked.notes]
+    assert plain.evaluations == stacked.evaluations == len(calls)
+
+
+def test_many_elements_do_not_depend_on_their_order():
+    points = POINTS[POINTS > -3]
+    backwards = mb.derivative(lambda t: float(mixed(t)), points[::-1])
+    forwards = mb.derivative(lambda t: float(mixed(t)), points)
+    for name in ("value", "error", "step"):
+        np.testing.assert_array_equal(getattr(backwards, name)[::-1], getattr(forwards, name))
+    assert backwards.status.tolist()[::-1] == forwards.status.tolist()
+    assert backwards.evaluations == forwards.evaluations
+
+
+def test_each_call_gets_a_point_of_its_own():
+    kept = []
+
+    def f(p):
+        kept.append(p.copy())
+        p *= 2.0
+        return math.fsum(np.sin(p))
+
+    x = np.linspace(-1, 2, 70)
+    found = mb.gradient(f, x)
+    assert np.all(np.abs(found.value - 2 * np.cos(2 * x)) <= found.error)
+    assert len({point.tobytes() for point in kept}) == len(kept) == found.evaluations
+    assert np.array_equal(x, np.linspace(-1, 2, 70))
+    assert all(np.count_nonzero(point != x) <= 1 for point in kept)
+
+
+def test_the_domain_may_end_beside_some_elements():
+    x = np.concatenate([np.linspace(0.5, 3, 60), [1e-3, 1e-9]])
+
+    def f(p):
+        return math.fsum(math.log(t) for t in p.tolist())
+
+    found = mb.gradient(f, x)
+    assert np.all(np.abs(found.value - 1 / x) <= found.error)
+    assert found.status[:60].tolist() == [Status.CONVERGED] * 60
+
+    def raises(p):
+        if np.any(p != x):
+            raise ValueError("nowhere else")
+        return 1.0
+
+    with pytest.raises(ValueError, match="every point"):
+        mb.gradient(raises, x)
+
+
+def test_other_exceptions_name_the_element():
+    x = np.ones(60)
+
+    def f(p):
+        if p[7] != 1.0:
+            raise RuntimeError("broken")
+        return float(p.sum())
+
+    with pytest.raises(RuntimeError, match=r"broken .*\[7\] = "):
+        mb.gradient(f, x)
+
+
+def test_a_complex_value_at_some_points_means_outside():
+    x = np.append(np.linspace(0.5, 3, 60), 0.0)
+    found = mb.gradient(lambda p: sum(t**2.5 + t for t in p.tolist()), x)
+    assert found.status[-1] is Status.ONE_SIDED
+    assert "complex" in found.notes[-1].message
+    assert np.all(np.abs(found.value - 2.5 * x**1.5 - 1) <= found.error)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_points_are_made_as_they_are_needed(vectorized):
+    x = np.linspace(1, 2, 2000)
+    tracemalloc.start()
+    mb.gradient(lambda p: np.sum(p * p, axis=-1), x, vectorized=vectorized)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 2**20  # all points of a round would be 128 MB
 
 
 def test_the_gradient_of_a_separable_function_is_that_of_its_terms():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mibun.conversation import Common, Estimate, Request
-from mibun.methods.adaptive import Adaptive, array, ladder, scale
+from mibun.methods.adaptive import Adaptive, array, ladder, scale, wide
 from mibun.status import Status
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -234,6 +234,51 @@ def test_the_common_course_gives_the_bits_of_the_scalar_method(f, least):
             found.rounding[i],
         )
         assert alone.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: 1e5 + x * x * (x - 1) + x**4,
+        lambda x: 1e6 + np.sin(x),
+        lambda x: 1e4 + 1 / (1 + x * x),
+        lambda x: 1e5 + np.where(x > -1, np.sqrt(np.abs(x + 1)), np.nan) * x * x,
+    ],
+    ids=["polynomial", "sine", "pole", "domain"],
+)
+def test_a_large_offset_is_met_with_wide_steps_and_the_same_bits(f):
+    x = np.random.default_rng(4).uniform(-0.9, 2, 300)
+    with np.errstate(all="ignore"):
+        found = course(f, x)
+        for i in np.flatnonzero(found.done):
+            alone, _ = lead(lambda t: f(np.array([t]))[0], float(x[i]))
+            assert alone[:3] == (found.value[i], found.truncation[i], found.rounding[i])
+            assert (alone.step, alone.noise, alone.status) == (found.step[i], found.noise[i], Status.CONVERGED)
+
+
+def test_wide_steps_cost_no_more_and_lose_less():
+    x = np.linspace(0.3, 1.9, 40)
+    for point in x.tolist():
+        found, evaluations = lead(lambda t: 1e6 + math.exp(t / 3), point)
+        assert evaluations == 11
+        assert found.step > 4 * scale.first_step(point)
+        assert abs(found.value - math.exp(point / 3) / 3) <= error(found) < 1e-7
+
+
+@pytest.mark.parametrize("place", [1.3, 1.5, 1.7])
+def test_a_feature_far_away_is_not_stepped_into(place):
+    found, _ = lead(lambda t: 1e6 + math.sin(t) + 30 * math.exp(-(((t - place) / 0.03) ** 2)), 1.0)
+    assert abs(found.value - math.cos(1.0)) <= error(found)
+
+
+def test_the_weights_of_the_wide_windows_are_exact_for_polynomials():
+    top, x = 0.125, 0.5
+    for m, weights in enumerate(wide.WEIGHTS):
+        steps = [top, top / 2, *(top * 2.0**m * rung for rung in wide.WIDE)]
+        values = [(t**5 - 2 * t + 1) for h in steps for t in (x + h, x - h)]
+        for window in wide.windows(x**5 - 2 * x + 1, values[:4], values[4:], top, weights):
+            assert window.value == pytest.approx(5 * x**4 - 2, abs=1e-13 * 64**m)
+            assert window.residual == pytest.approx(0, abs=1e-13 * 64**m)
 
 
 def test_what_leaves_the_common_course_is_named():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mibun.errors import InputError
 from mibun.evaluate.values import NAN, Values
@@ -105,6 +106,15 @@ class Serial:
                 self.faults.unexpected(element, coordinate)
             rows.append(row or missing)
         return rows
+
+    def centre_rows(self, elements: NDArray[Any], _: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate f at x, and give the rows as one array."""
+        return np.array(self.centres(elements.tolist()), np.float64)
+
+    def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate an f of one real number at many real points."""
+        rows = self(list(zip(elements.tolist(), coordinates.tolist(), strict=True)))
+        return np.array(rows, np.float64).reshape(-1)
 
 
 def explain(reason: Exception, name: str, coordinate: complex) -> None:

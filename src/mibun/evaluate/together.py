@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mibun.conversation import Common, Method, Request, Together
 from mibun.evaluate.drive import MOST, SPENT, Leading, Led
+from mibun.evaluate.serial import Serial
 from mibun.evaluate.vectorized import Vectorized
 from mibun.plan import Plan
 
@@ -20,29 +21,31 @@ __all__ = ["lead_together", "takes_together"]
 
 #: Below so many elements the arrays cost more than they save.
 FEWEST: Final = 50
-#: Elements of a block: a few columns of points of this length fit the cache beside what is computed from them.
-BLOCK: Final = 4096
+#: Elements of a block: enough to share what a call of NumPy costs, while columns of points fit the cache together.
+BLOCK: Final = 16384
 
 Rounds = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 
-def takes_together(method: Method, plan: Plan, request: Request, evaluator: Any, budget: int | None) -> bool:
+def takes_together(method: Method, plan: Plan, request: Request, budget: int | None) -> bool:
     """Tell whether nothing was asked for that the common course does not know."""
     plain = request._replace(lower=0.0, upper=0.0, unit=0.0) == Request(lower=0.0, upper=0.0, unit=0.0)
     unbounded = request.lower == -np.inf and request.upper == np.inf
-    able = isinstance(method, Together) and isinstance(evaluator, Vectorized)
-    wide = len(plan.starts) >= FEWEST and set(plan.units) == {2.0**-52}
-    return able and plain and unbounded and wide and budget is None
+    many = len(plan.starts) >= FEWEST and set(plan.units) == {2.0**-52}
+    return isinstance(method, Together) and plain and unbounded and many and budget is None
 
 
-def lead_together(method: Together, plan: Plan, request: Request, evaluator: Vectorized) -> Led | list[list[Any]]:
+def lead_together(
+    method: Together, plan: Plan, request: Request, evaluator: Serial | Vectorized
+) -> Led | list[list[Any]]:
     """Lead all elements; where f does not return one real number, give back f(x), which is known then."""
     count = len(plan.starts)
-    centres = evaluator.centre_rows([0] if plan.shared else range(count))
+    starts = np.array(plan.starts)
+    apart = 1 if plan.shared else count
+    centres = evaluator.centre_rows(np.arange(apart), starts[:apart])
     if evaluator.values.size != 1 or evaluator.values.complex:
         rows: list[list[Any]] = centres.tolist()
         return rows
-    starts = np.array(plan.starts)
     fx = np.full(count, centres[0, 0]) if plan.shared else centres[:, 0]
     # A row for those that are led alone, and for no other: there may be millions.
     alone: Any = defaultdict(lambda: [SPENT])
@@ -63,7 +66,7 @@ def lead_together(method: Together, plan: Plan, request: Request, evaluator: Vec
 
 
 def _block(
-    method: Together, evaluator: Vectorized, elements: NDArray[Any], x: NDArray[Any], fx: NDArray[Any]
+    method: Together, evaluator: Serial | Vectorized, elements: NDArray[Any], x: NDArray[Any], fx: NDArray[Any]
 ) -> tuple[Common, Rounds]:
     """Lead one block, and keep what was asked and answered."""
     asking, rounds = method.together(x, fx), Rounds()

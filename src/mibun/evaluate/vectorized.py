@@ -13,24 +13,23 @@ from mibun.plan import Plan
 
 __all__ = ["Vectorized", "rows_of_chunk"]
 
-#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache.
-CHUNK_BYTES: Final = 2**17
-#: Fewest rows, so that the cost of a call is shared where a row is long ...
-FEWEST_ROWS: Final = 16
-#: ... but never more bytes than these, unless a single row has more.
-MOST_BYTES: Final = 2**26
+#: Bytes of one stack of points: it and what f makes of it stay in the second-level cache. Arrays of 128 KB and more are
+#: given back to the system by many allocators, and fetched again page by page. Measured: benchmarks/results/chunks.md.
+CHUNK_BYTES: Final = 3 * 2**15
 
 
 def rows_of_chunk(row_bytes: int) -> int:
     """Give the number of points in a call: a function of the size of one alone, so that runs can be repeated.
 
+    A row that is longer than a stack should be goes alone: more rows cost more time than a shared call saves.
+
     Examples
     --------
     >>> from mibun.evaluate.vectorized import rows_of_chunk
     >>> [rows_of_chunk(size) for size in (8, 8_000, 8_000_000)]
-    [16384, 16, 8]
+    [12288, 12, 1]
     """
-    return max(1, min(max(CHUNK_BYTES // row_bytes, FEWEST_ROWS), MOST_BYTES // row_bytes))
+    return max(1, CHUNK_BYTES // row_bytes)
 
 
 class Vectorized:
@@ -60,13 +59,12 @@ class Vectorized:
 
     def centres(self, elements: Sequence[int]) -> list[list[float]]:
         """Evaluate f at x; the first value says what shape f has."""
-        rows: list[list[float]] = self.centre_rows(elements).tolist()
+        places = np.array(elements)
+        rows: list[list[float]] = self.centre_rows(places, np.array(self.plan.starts)[places]).tolist()
         return rows
 
-    def centre_rows(self, elements: Sequence[int]) -> NDArray[Any]:
+    def centre_rows(self, places: NDArray[Any], starts: NDArray[Any]) -> NDArray[Any]:
         """Do the same, and give the rows as one array."""
-        places = np.asarray(elements)
-        starts = np.asarray(self.plan.starts)[places]
         rows = []
         for begin in range(0, len(places), self.chunk):
             part = slice(begin, begin + self.chunk)

@@ -7,7 +7,7 @@ them together, operation by operation as in `scalar`, so that the results are th
 
 import math
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,15 @@ from mibun.methods.adaptive.ladder import (
     tables,
 )
 from mibun.methods.adaptive.scale import EPS, NEARLY, UNEVEN, UNIT_STEP
+from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
 __all__ = ["Array", "Asking", "common_course"]
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 Asking = Generator[tuple[Places, Array], Array, Common]
+#: Columns for each m.
+WEIGHTS_OF_ALL: Final = np.array(WEIGHTS).T
 
 
 class _Look(NamedTuple):
@@ -41,6 +44,23 @@ class _Look(NamedTuple):
     second: Array
     curved: Array
     unit: Array
+
+    def at(self, places: Places) -> "_Look":
+        """Take some elements out."""
+        return _Look(*(part[places] for part in self))
+
+
+class _Found(NamedTuple):
+    """What was found, over all elements."""
+
+    value: Array
+    truncation: Array
+    rounding: Array
+    step: Array
+
+    def put(self, places: NDArray[Any], value: Array, truncation: Array, rounding: Array) -> None:
+        """Set it for some of them."""
+        self.value[places], self.truncation[places], self.rounding[places] = value, truncation, rounding
 
 
 def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
@@ -58,25 +78,39 @@ def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
         looked[1:, halved] = np.concatenate([looked[3:, halved], closer])
         again = _look(at, top[halved], looked[:, halved], unit)
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
+    value, truncation, rounding = (np.full(x.size, math.nan) for _ in range(3))
+    found = _Found(value, truncation, rounding, top.copy())
+    done = yield from _parabolas(x, top, looked, seen)
+    found.put(done, *(part[done] for part in _slopes(top, seen)))
     chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
-    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], _Look(*(part[chosen] for part in seen)))
+    far = chosen[_offset(seen)[chosen]]
+    if far.size:
+        done |= yield from _wide(far, x, top, looked, seen, found)
+        chosen = chosen[~done[chosen]]
+    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], seen.at(chosen))
     yield from course.climb()
-    fields = [np.full(x.size, math.nan) for _ in range(3)]
-    for into, part in zip(fields, (course.value, course.truncation, course.rounding), strict=True):
-        into[chosen] = part
-    flat = _parabolas(x, top, looked, seen)
-    for into, part in zip(fields, _slopes(top, seen), strict=True):
-        into[flat] = part[flat]
-    flat[chosen[course.kept]] = True
-    value, truncation, rounding = fields
-    return Common(flat, value, truncation, rounding, top, seen.unit)
+    found.put(chosen, course.value, course.truncation, course.rounding)
+    done[chosen] = course.kept
+    return Common(done, *found, seen.unit)
 
 
-def _parabolas(x: Array, top: Array, looked: Array, seen: _Look) -> NDArray[np.bool_]:
-    """Tell where only a parabola is seen, and its slope is as exact as floats allow."""
+def _parabolas(
+    x: Array, top: Array, looked: Array, seen: _Look
+) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
+    """Tell where only a parabola is seen, its slope as exact as floats allow, and confirmed by one more pair."""
+    enough: NDArray[np.bool_]
     enough = (seen.curved <= 8 * seen.unit) & (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
-    computed_in_float32 = _single(looked).all(axis=0) & ~_single(x)
-    return enough & ~computed_in_float32
+    few = np.flatnonzero(enough)
+    enough[few] = ~_single(looked[:, few]).all(axis=0) | _single(x[few])
+    few = np.flatnonzero(enough)
+    if few.size:
+        f0, _, _, up2, down2 = looked[:, few]
+        h = top[few] * RUNGS[2]
+        up, down = yield few, np.stack([x[few] + h, x[few] - h])
+        odd = (up - down) / 2 - seen.slope[few] * h
+        even = ((up - f0) - (f0 - down)) - ((up2 - f0) - (f0 - down2)) * (2 * RUNGS[2]) ** 2
+        enough[few] = ~(np.abs(odd) + np.abs(even) / 2 > 8 * seen.unit[few])
+    return enough
 
 
 def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
@@ -96,6 +130,42 @@ def _between(seen: _Look, low: float, high: float) -> NDArray[np.bool_]:
     level = np.maximum(seen.first, seen.second)
     outside = ~np.isfinite(seen.curved)
     return (seen.curved > low * level) & (seen.curved <= high * level) & ~outside & (seen.curved > 8 * seen.unit)
+
+
+def _offset(seen: _Look) -> NDArray[np.bool_]:
+    """Tell where the wide ladder is tried, as `scalar` does."""
+    far: NDArray[np.bool_] = OFFSET * seen.first < seen.unit
+    return far & (seen.curved <= FALL * np.maximum(seen.first, seen.second))
+
+
+def _wide(
+    places: Places, x: Array, top: Array, looked: Array, seen: _Look, found: _Found
+) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
+    """Ask for three wide pairs; tell where the best window is taken, which is then put among what was found."""
+    done = np.zeros(x.size, bool)
+    x, top, looked, seen = x[places], top[places], looked[:, places], seen.at(places)
+    level = np.maximum(seen.first, seen.second)
+    balance = np.frexp(seen.unit)[1] + 2 * np.frexp(level)[1] - 3 * np.frexp(seen.curved)[1]
+    m = np.minimum(np.maximum((balance - BALANCED) // 7, 0), DOUBLINGS)
+    steps = [np.ldexp(top, m) * rung for rung in WIDE]
+    more = yield places, np.stack([point for h in steps for point in (x + h, x - h)])
+    with np.errstate(all="ignore"):
+        unit = error_afar(x, looked[0], seen.unit, seen.second, top, more, steps[0])
+        least = np.full(x.size, math.inf)
+        best = [np.full(x.size, math.nan) for _ in range(3)]
+        for value, gap, residual, noise in windows(looked[0], looked[1:], more, top, WEIGHTS_OF_ALL[:, m]):
+            rounding = 1.1 * (noise * unit) + 2 * EPS * np.abs(value)
+            better = gap + rounding < least
+            least = np.where(better, gap + rounding, least)
+            parts = (value, gap / 2 + 3 * residual, rounding)
+            best = [np.where(better, part, before) for part, before in zip(parts, best, strict=True)]
+        error = best[1] + best[2]
+        agrees = np.abs(best[0] - seen.slope) <= error + (3 * seen.unit + seen.curved / 2) / top
+        taken = agrees & (error < AMPLIFICATION[4] * seen.unit / (top * RUNGS[4])) & np.isfinite(more.sum(axis=0))
+    done[places[taken]] = True
+    found.put(done, *(part[taken] for part in best))
+    found.step[done] = steps[0][taken]
+    return done
 
 
 def _put(into: Array, places: NDArray[Any], new: Array) -> Array:

@@ -18,6 +18,7 @@ from mibun.methods.adaptive.ladder import five_pairs, inner_pairs
 from mibun.methods.adaptive.scale import first_step, look
 from mibun.methods.adaptive.search import Asking, Search, not_finite
 from mibun.methods.adaptive.stop import stop_test
+from mibun.methods.adaptive.wide import OFFSET
 
 __all__ = ["differentiate"]
 
@@ -43,7 +44,7 @@ def differentiate(x: float, request: Request) -> Conversation:
         return (yield from _searched(x, f0, request, top, values))
     seen = look(x, top, f0, values, noise or 0.0, eps)
     _, first, second, curved, unit, _, _ = seen
-    if curved <= 8 * unit or (4 * curved > first and 4 * curved > second):
+    if curved <= 8 * unit or OFFSET * first < unit or (4 * curved > first and 4 * curved > second):
         return (yield from _searched(x, f0, request, top, values))
     more = yield inner_pairs(x, top)
     total = sum(more)

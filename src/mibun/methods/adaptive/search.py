@@ -23,6 +23,7 @@ from mibun.methods.adaptive.noise import Choice, select
 from mibun.methods.adaptive.probe import Verdict, probe, tiny_step
 from mibun.methods.adaptive.scale import EPS, NEARLY, Look, grown, look
 from mibun.methods.adaptive.stop import stop_test
+from mibun.methods.adaptive.wide import far, wide_ladder
 from mibun.status import Status
 
 __all__ = ["Search", "finite", "not_finite"]
@@ -165,7 +166,7 @@ class Search:
         _, _, up2, down2 = values
         odd = (up - down) / 2 - found.value * h
         even = ((up - f0) - (f0 - down)) - ((up2 - f0) - (f0 - down2)) * (2 * RUNGS[2]) ** 2
-        if abs(odd) + abs(even) / 2 <= 8 * seen.unit or not finite((up, down)):
+        if not abs(odd) + abs(even) / 2 > 8 * seen.unit:
             return found
         h3, h4 = top * RUNGS[3], top * RUNGS[4]
         more = yield (x + h3, x - h3, x + h4, x - h4)
@@ -303,6 +304,10 @@ class Search:
 
     def climb(self, seen: Look, top: float, values: Sequence[float]) -> Step:
         """Extrapolate a ladder of five pairs; where the stop test fails, go on, or ask what is wrong."""
+        if far(seen, self.request) and not self.noise:
+            found = yield from wide_ladder(self.x, self.f0, seen, top, values, self.request)
+            if found is not None:
+                return found
         more = yield inner_pairs(self.x, top)
         return (yield from self.ladder(seen, top, values, more))
 
