@@ -68,12 +68,29 @@ def probe(
     # A weak kink bends by a small share of the move, too; only where tables stall is it worth two more pairs to tell.
     straight = bend <= 64 * unit or (bend <= move / 256 and not stalled)
     if straight and (stalled or move <= 2.0**-16 * change):
+        if stalled / 64 < move < 4096 * stalled:  # noise on a grid may look straight once
+            samples = yield from _grid(x, f0, t, slope, u, v, unit)
+            if samples:
+                return Verdict("noise", step=t, samples=samples)
         lost = abs(u + v) < 64 * unit  # in rounding: no slope is better than a wrong one
         return Verdict("smooth", 0.0 if lost else (u + v) / (2 * t), bend + (64 * unit if lost else 0.0), t)
     level = min(abs(u), abs(v)) <= move / 1024  # on one side alone: noise is so once in a thousand, a jump always
     if stalled and stalled / 6 < bend < 6 * stalled and not level:
         return Verdict("noise", step=t, samples=(0.408 * (u - v), 0.707 * (u + v - 2 * slope * t)))
     return (yield from _growth(x, f0, t, u, v, unit))
+
+
+def _grid(
+    x: float, f0: float, t: float, slope: float, u: float, v: float, unit: float
+) -> Generator[tuple[float, ...], Sequence[float], tuple[float, ...]]:
+    """Look at 16 t: where the differences do not grow like t they are noise, of which samples are given."""
+    t2 = SPREAD * t
+    up2, down2 = yield (x + t2, x - t2)
+    u2, v2 = up2 - f0, f0 - down2
+    if abs((u2 + v2) - SPREAD * (u + v)) <= 64 * unit and abs(u2 - v2) <= 64 * unit + SPREAD**2 * abs(u - v):
+        return ()
+    near, far = 0.707 * (u + v - 2 * slope * t), 0.707 * (u2 + v2 - 2 * slope * t2)
+    return 0.408 * (u - v), 0.408 * (u2 - v2), near, far
 
 
 def _growth(
