@@ -389,7 +389,7 @@ class Search:
             self.best = self.tiny
             off = max(abs(at.value - verdict.slope), now / top)
             return _power(min(now / off, top / 8))
-        return self.chosen((yield from select(x, f0, pairs, unit / 2, cap)), unit)
+        return self.chosen((yield from select(x, f0, pairs, unit / 2, NARROW * cap)), unit)
 
     def contradicted(self, at: Corner, verdict: Verdict, unit: float) -> bool:
         """Tell whether the slope of the tiny pair cannot be that of the ladder."""
