@@ -202,7 +202,6 @@ def test_a_missing_value_is_an_error_on_all_roads(road: str) -> None:
     assert at_every_round(Adaptive(), road, lambda values: values[:-1]) == []
 
 
-@uncounted
 @each_road
 def test_a_value_too_many_is_an_error_on_all_roads(road: str) -> None:
     assert at_every_round(Adaptive(), road, lambda values: [*values, 1.0]) == []

@@ -69,9 +69,9 @@ def probe(
     straight = bend <= 64 * unit or (bend <= move / 256 and not stalled)
     if straight and (stalled or move <= 2.0**-16 * change):
         if stalled / 64 < move < 4096 * stalled:  # noise on a grid may look straight once
-            samples = yield from _grid(x, f0, t, slope, u, v, unit)
-            if samples:
-                return Verdict("noise", step=t, samples=samples)
+            found = yield from _grid(x, f0, t, slope, u, v, unit)
+            if found:
+                return Verdict("noise", step=t, samples=found)
         lost = abs(u + v) < 64 * unit  # in rounding: no slope is better than a wrong one
         return Verdict("smooth", 0.0 if lost else (u + v) / (2 * t), bend + (64 * unit if lost else 0.0), t)
     level = min(abs(u), abs(v)) <= move / 1024  # on one side alone: noise is so once in a thousand, a jump always

@@ -297,7 +297,7 @@ class Search:
         """Stop after five values where a tolerance was asked for that is met: the slope is extrapolated once."""
         if not self.request.rtol and not self.request.atol:
             return None
-        fall = max(seen.curved / max(seen.first, seen.second), 1 / 16)
+        fall = max(seen.curved / max(seen.first, seen.second), 1 / 4)
         rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
         found = Estimate(seen.slope, seen.curved / top * fall, rounding, Status.CONVERGED, top, seen.unit)
         return found if self.good_enough(found) else None
