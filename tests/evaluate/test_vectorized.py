@@ -165,4 +165,4 @@ def test_f_may_write_all_its_values_to_one_place() -> None:
     x = np.linspace(0.1, 1.2, 700)
     d = mb.gradient(f, x, vectorized=True)
     assert np.all(abs(d.value - np.cos(x)) <= d.error)
-    assert np.all(d.error < 1e-9)
+    assert d.evaluations < 14 * 700  # mixed-up values would look like noise, and cost twice as many
