@@ -125,11 +125,11 @@ def coordinatewise(structure: Structure, vector: NDArray[Any], places: Sequence[
 
     def stack(elements: NDArray[Any], coordinates: NDArray[Any]) -> Any:
         moving = chosen[elements]
-        dtype = np.result_type(vector, 1j) if coordinates.dtype.kind == "c" else vector.dtype
+        dtype = vector.dtype if coordinates.dtype.kind == "f" else np.result_type(vector, 1j)
         block = np.empty((moving.size, vector.size), dtype)
         block[:] = vector
         block[np.arange(moving.size), moving] = coordinates if rest is None else coordinates + rest[moving]
-        return structure.unflatten(block)
+        return block if flat and reshaped is None else structure.unflatten(block)
 
     units = np.empty(structure.size)
     for leaf in structure.leaves:

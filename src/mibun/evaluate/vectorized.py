@@ -13,6 +13,7 @@ from mibun.plan import Plan
 
 __all__ = ["Vectorized", "rows_of_chunk"]
 
+FLOAT64: Final = np.dtype(np.float64)
 #: Bytes of one stack of points: it and what f makes of it stay in the second-level cache. Arrays of 128 KB and more are
 #: given back to the system by many allocators, and fetched again page by page. Measured: benchmarks/results/chunks.md.
 CHUNK_BYTES: Final = 3 * 2**15
@@ -77,7 +78,7 @@ class Vectorized:
                 raise
             if not begin:
                 self.values = Values.of(_first(value, count))
-            rows.append(self.values.stacked(value, count))
+            rows.append(self.values.stacked(value, count).copy())
         return np.concatenate(rows)
 
     def __call__(self, asked: Asked) -> list[list[Any]]:
@@ -119,7 +120,16 @@ class Vectorized:
         except Exception as reason:
             explain(reason, self.plan.name(int(elements[0])), coordinates[0].item())
             raise
-        return self.values.stacked(value, count, analytic)
+        # f may write its next values where these are
+        if (
+            self.values.number
+            and type(value) is np.ndarray
+            and value.dtype == FLOAT64
+            and value.shape == (count,)
+            and not analytic
+        ):
+            return value.reshape(count, 1).copy()
+        return self.values.stacked(value, count, analytic).copy()
 
 
 def _first(value: Any, count: int) -> Any:
