@@ -81,6 +81,62 @@ def test_points_outside_the_bounds_are_not_evaluated() -> None:
     assert math.isnan(found.estimates[0][0].value)
 
 
+def test_points_on_the_bounds_are_evaluated() -> None:
+    f = Counted(math.exp)
+    structure = Structure.of(0.0)
+    plan = pointwise(structure, structure.flatten(0.0))
+    found = lead(Pairs(1), plan, [Request(lower=-1.0, upper=1.0)], Serial(f, plan))
+    assert sorted(p.item() for p in f.points) == [-1.0, 0.0, 1.0]
+    assert found.estimates[0][0].value == pytest.approx(math.sinh(1.0))
+
+
+def test_a_point_that_is_asked_for_twice_is_evaluated_once() -> None:
+    class Twice:
+        def converse(self, x: float, request: Request) -> Conversation:
+            one, two = yield (x + 1, x + 1)
+            return Estimate(one - two, 0.0, 0.0, Status.CONVERGED, 1.0, 0.0)
+
+    f = Counted(math.exp)
+    assert led(Twice(), f, 0.0, pointed=True).evaluations == len(f.points) == 2
+
+
+def test_a_conversation_has_its_own_40_points_however_many_share_them() -> None:
+    f = Counted(lambda x: np.array([1.0, 2.0, 3.0]) * x)
+    assert led(Pairs(100, obeys=False), f, 0.5).evaluations == len(f.points) == 39
+
+
+def test_outputs_with_points_of_their_own_have_40_each() -> None:
+    class Own:
+        def converse(self, x: float, request: Request) -> Conversation:
+            (f0,) = yield (x,)
+            for k in range(8):
+                up, down = yield (x + f0 * 1.1**-k, x - f0 * 1.1**-k)
+            return Estimate((up - down) / (2 * f0 * 1.1**-k), 0.0, 1e-9, Status.CONVERGED, 1.0, 0.0)
+
+    found = led(Own(), lambda x: np.array([1.0, 3.0, 5.0]) + x, 0.0)
+    assert found.evaluations == 1 + 3 * 16
+    assert [e.status for e in found.estimates[0]] == [Status.CONVERGED] * 3
+
+
+def test_a_method_that_does_not_ask_for_x_is_told_of_one_point_less() -> None:
+    budgets = []
+
+    class Right:
+        def converse(self, x: float, request: Request) -> Conversation:
+            budgets.append(request.budget)
+            (value,) = yield (x + 1,)
+            return Estimate(value, 0.0, 0.0, Status.CONVERGED, 1.0, 0.0)
+
+    assert alone(math.exp, 0.0, 1.0, Right(), Request(budget=7))[1] == 2
+    assert budgets[-1] == 6
+    led(Right(), math.exp, 0.0, budget=7, pointed=True)
+    assert budgets[-1] == 6
+
+
+def test_a_remainder_goes_to_the_first() -> None:
+    assert shares(17, 3, 5) == [6, 6, 5]
+
+
 def test_a_method_that_asks_for_nothing_or_for_infinity() -> None:
     class Silent:
         def converse(self, x: float, request: Request) -> Conversation:

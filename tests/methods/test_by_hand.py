@@ -251,6 +251,7 @@ def test_a_smaller_budget_ends_earlier_and_changes_nothing_before(method: Method
         found, fewer = led(method.converse(x, Request(budget=budget)), lambda _r, _i, point: f(point))
         assert sum(map(len, fewer)) <= budget
         assert fewer == rounds[: len(fewer)]
+        assert budget < sum(map(len, rounds)) or fewer == rounds
         if len(fewer) == len(rounds):
             assert repr(found) == repr(whole)
         else:
