@@ -23,8 +23,9 @@ from statistics import geometric_mean, median
 from typing import Any
 
 import numpy as np
-from derivatives import THREADS, duration, rosenbrock, table
+from derivative_speed import rosenbrock
 from learning import machine
+from report import THREADS, duration, table
 
 from mibun.evaluate.vectorized import CHUNK_BYTES, rows_of_chunk
 from mibun.plan import coordinatewise

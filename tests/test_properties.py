@@ -203,6 +203,7 @@ def test_the_chain_rule(outer: str, inner: str, x: float) -> None:
 # --- implementations agree ---
 
 
+@pytest.mark.filterwarnings("ignore:f did not change")
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(expressions, st.lists(points, min_size=1, max_size=6), st.sampled_from([1, FEWEST]))
 def test_many_points_have_the_bits_of_each_alone(formula: str, chosen: list[float], least: int) -> None:

@@ -143,7 +143,7 @@ def test_a_choice_among_noisy_windows_is_paid_for() -> None:
     window = Pairs(0.0, pairs)
     chosen: Choice = window.choose(window.sigma(0.0, math.inf, ()), True, window.size)
     assert rounds == []
-    assert found.error == pytest.approx(1.25 * chosen.error)
+    assert found.error == pytest.approx(1.5 * chosen.error)
 
 
 def test_a_wider_step_that_contradicts_the_others_is_not_taken() -> None:
