@@ -677,6 +677,63 @@ def test_other_bad_input() -> None:
         mb.directional(np.sum, [1.0], "up")
 
 
+@pytest.mark.parametrize("vectorized", [False, True])
+@pytest.mark.parametrize(
+    ("returned", "text"),
+    [
+        (None, "None|objects"),
+        ("a", "text"),
+        ([[1.0], [1.0, 2.0]], "ragged"),
+        ([True, False], "bool"),
+        (np.ma.ones(2), "masked"),
+    ],
+    ids=repr,
+)
+def test_vjp_of_what_is_no_number(returned: Any, text: str, vectorized: bool) -> None:
+    with pytest.raises(InputError, match=f"^f.*{text}"):
+        mb.vjp(lambda p: [returned] * len(p) if vectorized else returned, [1.0, 2.0], [1.0, 1.0], vectorized=vectorized)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_f_that_returns_something_else_near_x_is_refused(vectorized: bool) -> None:
+    def f(p: Any) -> Any:
+        return p if np.all(p == [1.0, 2.0]) else p[..., :1]
+
+    with pytest.raises(InputError, match=r"shape"):
+        mb.jacobian(f, [1.0, 2.0], vectorized=vectorized)
+    with pytest.raises(InputError, match=r"the cotangent has shape \(2,\), f near x \(1,\); expected equal ones"):
+        mb.vjp(f, [1.0, 2.0], [1.0, 1.0], vectorized=vectorized)
+
+
+def test_f_that_returns_bool_or_a_large_integer_near_x() -> None:
+    for verb in (mb.derivative, mb.gradient):
+        with pytest.raises(InputError, match="the bool True"):
+            verb(lambda t: 1.0 if t == 1.0 else True, 1.0)
+        assert covered(verb(lambda t: int(1e30 * t), 1.0), 1e30)
+        d = verb(lambda t: 1 if t <= 1.0 else 10**400, 1.0)
+        assert not d.passes or d.status is Status.ONE_SIDED
+
+
+def test_a_masked_array_from_a_vectorized_f_is_refused() -> None:
+    with pytest.raises(InputError, match=r"f\(.*\) is a masked array"):
+        mb.jacobian(np.ma.array, [1.0, 2.0], vectorized=True)
+
+
+def test_a_longdouble_x_is_differentiated_in_double_and_the_bound_holds() -> None:
+    rng = np.random.default_rng(5)
+    for x in rng.uniform(-3, 3, 50).astype(np.longdouble) / 3:
+        for f, slope in (
+            (np.sin, np.cos),
+            (np.exp, np.exp),
+            (lambda t: 1 / (1 + t * t), lambda t: -2 * t / (1 + t * t) ** 2),
+        ):
+            truth = slope(x)
+            assert covered(mb.derivative(f, x), truth)
+            assert covered(mb.gradient(lambda p, f=f: f(p[0]), np.array([x]))[0], truth)
+    text = " ".join((mb.jacobian.__doc__ or "").split())
+    assert "Differences are taken in double precision, also where x or f is longdouble" in text
+
+
 # --- the promise ---
 
 PIECES: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {

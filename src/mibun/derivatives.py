@@ -46,6 +46,13 @@ OPTIONS: Final = """
     vectorized : bool
         f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 96 KB."""
 
+NOTES: Final = """
+    Notes
+    -----
+    Differences are taken in double precision, also where x or f is longdouble: value and error of a longdouble x are
+    longdouble numbers, and as good as those of a float64 x.
+"""
+
 ERRORS: Final = """
     InputError
         If x, an option or what f returns cannot be used: it says what was given and what to write instead.
@@ -70,7 +77,8 @@ class Options(NamedTuple):
 
 def _documented(verb: Verb) -> Verb:
     """Put the text about options and errors, which is the same for all verbs, where the docstring wants it."""
-    verb.__doc__ = (verb.__doc__ or "").replace("\n    {options}", OPTIONS).replace("\n    {errors}", ERRORS)
+    text = (verb.__doc__ or "").replace("\n    {options}", OPTIONS).replace("\n    {errors}", ERRORS)
+    verb.__doc__ = text.replace("\n    Examples\n", f"{NOTES}\n    Examples\n")
     return verb
 
 

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mibun.errors import InputError
 
-__all__ = ["Leaf", "Structure", "pick"]
+__all__ = ["Leaf", "Structure", "as_array", "pick"]
 
 EXPECTED: Final = "expected a number, an array, or a dict or list of them"
 HELD: Final = {"b": "bool", "U": "text", "S": "bytes", "O": "objects", "c": "complex numbers"}
@@ -242,7 +242,7 @@ class Structure:
         for leaf, part in zip(self.leaves, self.parts(x, name=name), strict=True):
             label = _within(name, leaf.name)
             # float() for integers beyond 64 bits, of which NumPy would make objects
-            array = np.asarray(float(part)) if isinstance(part, int) else _stacked(part, label)
+            array = np.asarray(float(part)) if isinstance(part, int) else as_array(part, label)
             if not np.can_cast(array.dtype, wanted, casting="same_kind"):
                 held, real = HELD.get(array.dtype.kind, str(array.dtype)), "" if wanted.kind == "c" else "real "
                 raise InputError(f"{label} holds {held}; expected {real}numbers")
@@ -309,6 +309,8 @@ class Structure:
         InputError
             If there is no such element, or the path names more than one.
         """
+        if isinstance(path, list):
+            raise InputError(f"index {path!r} is a list; write a path as a tuple, {tuple(path)!r}")
         if isinstance(self._root, int) and not isinstance(path, tuple):
             return _position(path, self.size, path)
         keys = path if isinstance(path, tuple) else (path,)
@@ -323,9 +325,10 @@ class Structure:
         leaf, place = self.leaves[node], keys[depth:]
         if len(place) != len(leaf.shape):
             example = leaf.path + (0,) * len(leaf.shape)
+            what = f"an array of shape {leaf.shape}" if leaf.shape else "a number"
             raise InputError(
-                f"index {path!r} has {len(place)} places after the keys {leaf.path!r}, "
-                f"but shape {leaf.shape} needs {len(leaf.shape)}; write for example {example!r}"
+                f"index {path!r} has {len(place)} place{'s' * (len(place) != 1)} in {what}; "
+                f"expected {len(leaf.shape)}, such as {example!r}"
             )
         flat = 0
         for key, length in zip(place, leaf.shape, strict=True):
@@ -377,6 +380,27 @@ def pick(x: Any, key: Any, *, name: str = "x") -> Any:
     if isinstance(x, np.generic) or not hasattr(x, "__getitem__"):
         raise InputError(f"{name} is indexed by {key!r}, but it is one number there; leave {tuple(keys)!r} out")
     return x[key if len(keys) == 1 and not isinstance(key, tuple) else tuple(keys)]
+
+
+def as_array(x: Any, name: str) -> NDArray[Any]:
+    """Make an array of numbers in nested lists, or of what is one already; `name` is what messages call it.
+
+    Raises
+    ------
+    InputError
+        If the lists are ragged, or if entries are masked.
+    """
+    # Loading numpy.ma takes longer than all of this package; without it there are no masked arrays.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(x, masked.MaskedArray):
+        raise InputError(f"{name} is a masked array; {EXPECTED}; write {name}.filled(...) with a number for the gaps")
+    try:
+        return np.asarray(x)
+    except ValueError as reason:
+        raise InputError(
+            f"{name} is a ragged list: its rows differ in length; write rows of one length, "
+            f"or a list of arrays, [np.array(row) for row in {name}]"
+        ) from reason
 
 
 def _grow(x: Any, path: tuple[Any, ...], label: str, leaves: list[Leaf], name: str) -> _Branch | int:
@@ -453,41 +477,21 @@ def _holds_arrays(x: Sequence[Any]) -> bool:
 
 def _leaf(x: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, bool]:
     """Shape, dtype for f, whether it is a number, and whether it is a number of Python."""
-    _refuse_masked(x, name)
-    if isinstance(x, np.ndarray | np.generic):
-        return x.shape, _floating(x.dtype, name, x), isinstance(x, np.generic), False
-    if isinstance(x, bool):
+    if isinstance(x, bool | np.bool_):
         raise InputError(f"{name} is the bool {x}; {EXPECTED}; write float({x})")
+    if isinstance(x, np.number):
+        return (), _floating(x.dtype, name, x), True, False
     if isinstance(x, int) and abs(x) > sys.float_info.max:
         raise InputError(f"{name} is an integer beyond the range of floats; {EXPECTED}, at most 1.8e308")
     if isinstance(x, int | float | complex):
         return (), np.dtype(np.complex128 if isinstance(x, complex) else np.float64), True, True
-    if isinstance(x, list | tuple):
-        array = _stacked(x, name)
-        kinds = _types(x)
+    if isinstance(x, list | tuple | np.ndarray):
+        array = as_array(x, name)
+        kinds = set() if isinstance(x, np.ndarray) else _types(x)
         if bool in kinds or np.bool_ in kinds:
-            raise InputError(f"{name} is a list that holds bool; {EXPECTED}; write np.array(x, dtype=float)")
+            raise InputError(f"{name} is a list that holds bool; {EXPECTED}; write np.array({name}, dtype=float)")
         return array.shape, _floating(array.dtype, name, x), False, False
-    raise InputError(f"{name} is {_describe(x)}; {EXPECTED}; {_advice(x)}")
-
-
-def _refuse_masked(x: Any, name: str) -> None:
-    # Loading numpy.ma takes longer than all of this package; without it there are no masked arrays.
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(x, masked.MaskedArray):
-        raise InputError(f"{name} is a masked array; {EXPECTED}; write {name}.filled(...) with a number for the gaps")
-
-
-def _stacked(x: Any, name: str) -> NDArray[Any]:
-    """Make an array of a list of numbers, or of what is one already."""
-    _refuse_masked(x, name)
-    try:
-        return np.asarray(x)
-    except ValueError as reason:
-        raise InputError(
-            f"{name} is a ragged list: its rows differ in length; write rows of one length, "
-            f"or a list of arrays, [np.array(row) for row in x]"
-        ) from reason
+    raise InputError(f"{name} is {_describe(x)}; {EXPECTED}; {_advice(x, name)}")
 
 
 def _types(x: Sequence[Any]) -> set[type]:
@@ -504,13 +508,12 @@ def _floating(dtype: np.dtype[Any], name: str, x: Any) -> np.dtype[Any]:
         return dtype.newbyteorder("=")
     if dtype.kind in "iu":
         return np.dtype(np.float64)
-    held = HELD.get(dtype.kind, str(dtype))
-    what = "a list" if isinstance(x, list | tuple) else "an array" if isinstance(x, np.ndarray) else "a number"
-    raise InputError(f"{name} is {what} of {held}; {EXPECTED}; write np.array(x, dtype=float) if it is numbers")
+    held, what = HELD.get(dtype.kind, str(dtype)), "a list" if isinstance(x, list | tuple) else "an array"
+    raise InputError(f"{name} is {what} of {held}; {EXPECTED}; write np.array({name}, dtype=float) if it is numbers")
 
 
 def _describe(x: Any) -> str:
-    if isinstance(x, str):
+    if isinstance(x, str | bytes):
         return f"the text {x[:40]!r}"
     if isinstance(x, dict):
         return f"a dict with the keys {_listed(x)}" if x else "an empty dict"
@@ -521,16 +524,16 @@ def _describe(x: Any) -> str:
     return "None" if x is None else f"a value of type {type(x).__name__}"
 
 
-def _advice(x: Any) -> str:
-    if isinstance(x, str):
-        return "write float(x) if the text is a number"
+def _advice(x: Any, name: str) -> str:
+    if isinstance(x, str | bytes):
+        return f"write float({name}) if the text is a number"
     if x is None:
         return "write a number where None stands, or leave it out"
-    if hasattr(x, "__array__"):
-        return "write np.asarray(x)"
+    if hasattr(x, "__array__") and not isinstance(x, type | np.generic):
+        return f"write np.asarray({name})"
     if isinstance(x, Iterable):
-        return "write list(x)"
-    return "write float(x) if it is a number"
+        return f"write list({name})"
+    return f"write float({name}) if it is a number"
 
 
 def _join(prefix: str, key: Any) -> str:

@@ -1,5 +1,6 @@
 """What f returns, read as a row of numbers; its shape at x is the shape everywhere."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from mibun.errors import InputError
 from mibun.result import Derivative
-from mibun.structure import Structure
+from mibun.structure import Structure, as_array
 
 __all__ = ["Values"]
 
@@ -86,7 +87,9 @@ class Values:
 
     def _vector(self, value: Any) -> NDArray[Any]:
         """Flatten a value, or say what is wrong with it."""
-        if self.number and isinstance(value, int | float | complex | np.number):
+        if self.number and isinstance(value, int | float | complex | np.number) and not isinstance(value, bool):
+            if isinstance(value, int):  # NumPy takes none beyond 64 bits
+                return np.array([_wide(value)])
             return np.array([value], dtype=None if isinstance(value, np.generic) else type(value))
         if value is None:
             raise InputError("f returned None at one point and a value at x; expected the same shape everywhere")
@@ -116,7 +119,7 @@ class Values:
         for leaf, part in zip(
             self.structure.leaves, self.structure.parts(_opened(value), name="f(stack)"), strict=True
         ):
-            array = np.asarray(part)
+            array = as_array(part, "f(stack)")
             if array.shape != (count, *leaf.shape) or array.dtype.kind not in "fciu":
                 raise InputError(
                     f"f was given a stack of {count} points and returned {_shaped(array)}; "
@@ -140,6 +143,14 @@ class Values:
         if self.complex:
             numbers = numbers[: self.structure.size] + 1j * numbers[self.structure.size :]
         return self.structure.unflatten(numbers, cast=False)
+
+
+def _wide(value: int) -> float:
+    """Give an integer as a float, as other numbers behave that are too large: inf."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _opened(value: Any) -> Any:

@@ -17,7 +17,7 @@ from mibun.evaluate.gather import Table
 from mibun.evaluate.values import Values
 from mibun.plan import Plan
 from mibun.status import Status
-from mibun.structure import Structure
+from mibun.structure import Structure, as_array
 
 __all__ = ["Nothing", "Weighed"]
 
@@ -64,6 +64,7 @@ class Weighed:
         self.starts, self._point, self._stack = np.array(plan.starts), plan.point, plan.stack
         self.plan = plan._replace(point=self._one, stack=self._many)
         self.changed = False
+        self.wrong: InputError | None = None
         self.first: NDArray[Any] | None = None
         self.asked: tuple[Any, Any] = (0, 0.0)
         self.seen: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
@@ -78,7 +79,12 @@ class Weighed:
 
     def __call__(self, points: Any) -> Any:
         """Give the sum at a point, or at each of a stack of them."""
-        rows = self._rows(self.f(points))
+        value = self.f(points)
+        try:
+            rows = self._rows(value)
+        except InputError as reason:  # to whoever evaluates this function, a ValueError is only the edge of its domain
+            self.wrong = self.wrong or reason
+            raise
         if self.first is None:
             self.first, self.at_x = rows[0], rows[0, self.counting] * self.weights
         self.changed = self.changed or not np.array_equal(rows, np.broadcast_to(self.first, rows.shape), equal_nan=True)
@@ -89,17 +95,17 @@ class Weighed:
 
     def _rows(self, value: Any) -> NDArray[Any]:
         """Flatten what f returned, (m, size), in the layout of the cotangent."""
-        if self.first is None and not self.vectorized:
-            Values.of(value)  # refuses what is no number
+        if self.first is None:
+            Values.of(value)  # refuses what holds no numbers
         columns = []
         for leaf, part in zip(self.cotangent.leaves, self.cotangent.parts(value, name="f(x)"), strict=True):
-            array = np.asarray(part)
+            array = as_array(part, "f(x)")
             if array.dtype.kind not in "iufc":
                 raise InputError(f"f returned an array of dtype {array.dtype}; expected numbers")
             if array.shape[self.vectorized :] != leaf.shape or array.ndim < self.vectorized:
-                name = f" of {leaf.name}" if leaf.name else ""
+                name, place = f" of {leaf.name}" if leaf.name else "", "f(x)" if self.first is None else "f near x"
                 raise InputError(
-                    f"the cotangent{name} has shape {leaf.shape}, f(x) {array.shape[self.vectorized :]}; "
+                    f"the cotangent{name} has shape {leaf.shape}, {place} {array.shape[self.vectorized :]}; "
                     "expected equal ones"
                 )
             columns.append(array.reshape(len(array) if self.vectorized else 1, -1))
@@ -120,7 +126,15 @@ class Weighed:
         self.seen.append((np.atleast_1d(elements), np.atleast_1d(distances), rounded))
 
     def widen(self, table: Table) -> None:
-        """Raise noise and rounding of every estimate to what the terms imply within its step."""
+        """Raise noise and rounding of every estimate to what the terms imply within its step.
+
+        Raises
+        ------
+        InputError
+            If f returned something else at some point than at x.
+        """
+        if self.wrong is not None:
+            raise self.wrong
         elements, distances, found = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
         # where f does not change, its step only says how far that was looked for
         reach = np.where(table.codes[:, 0] == Status.INSENSITIVE.code, 0.0, REACH * table.step[:, 0])
