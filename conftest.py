@@ -17,7 +17,7 @@ def in_folder(tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch)
 
 
 pytest_collect_file = (
-    Sybil(parsers=[_doctests], patterns=["src/**/*.py"])
+    Sybil(parsers=[_doctests], patterns=["src/**/*.py", "src/*/*/*.py", "src/*/*/*/*.py"])
     + Sybil(
         parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE)],
         patterns=["README*.md"],

@@ -194,22 +194,8 @@ def test_a_step_that_vanishes_is_told_by_every_verb(method: Any) -> None:
         assert "vanishes" in d.notes[0].message
 
 
-DENORMAL = pytest.mark.xfail(strict=True, reason="the steps of the adaptive method vanish at denormals of float32")
-
-
-SIZES_OF_FLOAT32 = (1.0, 1e-30, 1e-38, 1e-39, 1e30, 16777217.0)
-
-
-@pytest.mark.parametrize(
-    ("x", "method"),
-    [
-        *((x, method) for x in SIZES_OF_FLOAT32 for method in ("adaptive", "central")),
-        (1e-43, "central"),
-        (1e-45, "central"),
-        pytest.param(1e-43, "adaptive", marks=DENORMAL),
-        pytest.param(1e-45, "adaptive", marks=DENORMAL),
-    ],
-)
+@pytest.mark.parametrize("method", ["adaptive", "central"])
+@pytest.mark.parametrize("x", [1.0, 1e-30, 1e-38, 1e-39, 1e-43, 1e-45, 1e30, 16777217.0])
 def test_steps_of_float32_are_not_lost(x: float, method: str) -> None:
     assert covered(mb.derivative(lambda t: t, np.float32(x), method=method), 1.0)
 
@@ -227,12 +213,7 @@ def test_at_the_ends_of_the_floats(x: float, method: str) -> None:
     assert covered(d, 0.25) or (d.error == math.inf and not d.status.passes and d.notes)
 
 
-ZERO = pytest.mark.xfail(strict=True, reason="the complex step says 0 ± 0 where f does not change")
-
-
-@pytest.mark.parametrize(
-    "method", ["adaptive", "forward", "backward", "central", Forward(2), pytest.param("complex", marks=ZERO)], ids=str
-)
+@pytest.mark.parametrize("method", ["adaptive", "forward", "backward", "central", Forward(2), "complex"], ids=str)
 def test_nothing_passes_with_an_error_of_zero(method: Any) -> None:
     for f in (lambda t: t * 0.0 + 3.0, lambda t: t * 1.0, lambda t: t * t * 0.5):
         for x in (0.0, 1.0, 1e-300, -2.0):

@@ -99,7 +99,12 @@ def _parabolas(
 ) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
     """Tell where only a parabola is seen, its slope as exact as floats allow, and confirmed by one more pair."""
     enough: NDArray[np.bool_]
-    enough = (seen.curved <= 8 * seen.unit) & (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
+    enough = (
+        (seen.curved <= 8 * seen.unit)
+        & (seen.curved < math.inf)
+        & (3 * seen.unit <= 1e-13 * seen.first)
+        & (top > 2.0**-7)
+    )
     few = np.flatnonzero(enough)
     enough[few] = ~_single(looked[:, few]).all(axis=0) | _single(x[few])
     few = np.flatnonzero(enough)
@@ -245,7 +250,7 @@ class _Course:
         limit = np.maximum(np.maximum(rounding, 1e-13 * np.abs(value)), 1e-14 * self.seen.second[places] / top)
         truncation = gap / 2 + 3 * at.residual / h
         rounding = 1.1 * rounding + 2 * EPS * np.abs(value)
-        stopped: NDArray[np.bool_] = reached <= limit
+        stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached)
         kept = stopped & (rounding <= 1e-10 * np.abs(value)) if widen else stopped
         for into, part in ((self.value, value), (self.truncation, truncation), (self.rounding, rounding)):
             into[places[kept]] = part[kept]

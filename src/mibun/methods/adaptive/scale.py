@@ -35,9 +35,14 @@ class Look(NamedTuple):
     change: float  #: S, the largest |f - f(x)| seen
 
 
-def first_step(x: float) -> float:
-    """Give a step between |x|/20 and |x|/9 (0.05 at 0) that is no round number: f may have a period of 1 or 1/8."""
-    return UNIT_STEP * UNEVEN if abs(x) < 1e-290 else math.ldexp(UNEVEN, math.frexp(x)[1] - 4)
+def first_step(x: float, eps: float = EPS) -> float:
+    """Give a step between |x|/20 and |x|/9 (0.05 at 0) that is no round number: f may have a period of 1 or 1/8.
+
+    `eps` is the spacing of the floats that x has: those of float32 have no such step near their smallest number.
+    """
+    if abs(x) < (1e-290 if eps == EPS else 1e-30):
+        return UNIT_STEP * UNEVEN
+    return math.ldexp(UNEVEN, math.frexp(x)[1] - 4)
 
 
 def look(x: float, top: float, f0: float, values: Sequence[float], noise: float, eps: float) -> Look:

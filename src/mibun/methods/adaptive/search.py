@@ -30,6 +30,8 @@ __all__ = ["Search", "finite", "not_finite"]
 
 #: Looks at five values before the search for a scale gives up.
 LOOKS: Final = 9
+#: A flat piece is believed where its width is this share of the step at which f changes.
+FLAT: Final = 64.0
 #: How far above what the neighbourhood of x explains tables must stall to mean a feature that was stepped over.
 NARROW: Final = 64.0
 NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
@@ -66,7 +68,7 @@ class Search:
         self.bad = math.inf  # the smallest step that was too large
         self.flat = self.outside = self.unresolved = 0
         self.probed: Verdict | None = None
-        self.last = 0.0
+        self.last = self.moved = 0.0  # curvature at the last step that was too large, change of f at the smallest
         self.single = False
         self.samples: Sequence[float] = ()  # of the noise, where it was found before any ladder
         self.cut = {1, -1}  # sides on which every look met the edge of the domain
@@ -190,7 +192,13 @@ class Search:
         """Say that f does not change; larger steps may have run over many periods, so only the first one counts."""
         if self.request.noise and seen.change > 4 * self.eps * seen.size:  # it does, by less than the noise
             return self.parabola(seen, top)._replace(status=Status.NOISY)
-        return Estimate(0.0, 0.0, 6 * seen.unit / min(self.first, top), Status.INSENSITIVE, top, seen.unit)
+        rounding = 6 * seen.unit / min(self.first, top)
+        if self.bad == math.inf:
+            return Estimate(0.0, 0.0, rounding, Status.INSENSITIVE, top, seen.unit)
+        # Farther away f did change: a flat piece, or a function on a grid, whose slope is that of the change.
+        status = Status.INSENSITIVE if top * FLAT >= self.bad else Status.UNRESOLVED
+        message = "" if status is Status.INSENSITIVE else "f is flat close to x, and changes farther away"
+        return Estimate(0.0, self.moved / self.bad, rounding, status, top, seen.unit, message)
 
     def small(self, seen: Look, top: float) -> Estimate | float:
         """Curvature is within the rounding: accept, or give a larger step."""
@@ -218,7 +226,9 @@ class Search:
         fall, by = seen.curved / (self.last or 1.0), top / self.bad
         level = self.probed.slope * top if self.probed else seen.curved
         cubic = self.unresolved > 0 and by**4.1 / 2 < fall < 2 * by**2.9 and abs(level) < 1e-10 * seen.curved
-        self.bad, self.last = min(self.bad, top), seen.curved
+        if top < self.bad:
+            self.bad, self.moved = top, seen.change
+        self.last = seen.curved
         if cubic:
             return (yield from self.climb(seen, top, values))
         between = self.closer()
