@@ -67,14 +67,14 @@ class Weighed:
         self.wrong: InputError | None = None
         self.first: NDArray[Any] | None = None
         self.asked: tuple[Any, Any] = (0, 0.0)
-        self.seen: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+        self.seen: list[tuple[Any, Any, NDArray[Any], NDArray[Any]]] = []  # what was asked, sizes and changes of terms
 
     def _one(self, element: int, coordinate: complex) -> Any:
         self.asked = element, coordinate
         return self._point(element, coordinate)
 
     def _many(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> Any:
-        self.asked = elements, coordinates
+        self.asked = elements.copy(), coordinates.copy()
         return self._stack(elements, coordinates)
 
     def __call__(self, points: Any) -> Any:
@@ -89,7 +89,7 @@ class Weighed:
             self.first, self.at_x = rows[0], rows[0, self.counting] * self.weights
         self.changed = self.changed or not np.array_equal(rows, np.broadcast_to(self.first, rows.shape), equal_nan=True)
         terms = rows[:, self.counting] * self.weights
-        self._remember(terms)
+        self.seen.append((*self.asked, np.abs(terms) @ self.units, np.abs(terms - self.at_x) @ self.units))
         sums = terms.sum(axis=1)
         return sums if self.vectorized else sums[0]
 
@@ -115,15 +115,18 @@ class Weighed:
             self.units = np.concatenate(spacings)[self.counting]
         return rows
 
-    def _remember(self, terms: NDArray[Any]) -> None:
-        """Keep how much the terms round at each point: each to its own size, and as its argument is rounded."""
-        elements, coordinates = self.asked
+    def _levels(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Give element, distance from x, and how much the terms round, for every point.
+
+        Each term rounds to its own size, and as its argument is rounded.
+        """
+        columns = ([np.atleast_1d(part) for part in column] for column in zip(*self.seen, strict=True))
+        elements, coordinates, sizes, changes = map(np.concatenate, columns)
         starts = self.starts[elements]
         distances = np.abs(coordinates - starts)
         # |x| / |h|: what a relative change of x, by rounding, makes of the change that h has made; 0 at x itself
         shares = np.abs(starts) / np.where(distances > 0, distances, np.inf)
-        rounded = np.abs(terms) @ self.units + shares * (np.abs(terms - self.at_x) @ self.units)
-        self.seen.append((np.atleast_1d(elements), np.atleast_1d(distances), rounded))
+        return elements, distances, sizes + shares * changes
 
     def widen(self, table: Table) -> None:
         """Raise noise and rounding of every estimate to what the terms imply within its step.
@@ -135,7 +138,7 @@ class Weighed:
         """
         if self.wrong is not None:
             raise self.wrong
-        elements, distances, found = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
+        elements, distances, found = self._levels()
         # where f does not change, its step only says how far that was looked for
         reach = np.where(table.codes[:, 0] == Status.INSENSITIVE.code, 0.0, REACH * table.step[:, 0])
         near = np.isfinite(found) & (distances <= reach[elements])
