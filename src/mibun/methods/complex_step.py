@@ -8,6 +8,7 @@ more values give a real difference to compare with.
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,9 +105,7 @@ def _agreed(slope: float, real: float, h: float, step: float, noise: float, requ
     """Give the slope, with the truncation that the real difference shows, taken down to the complex step."""
     # the real difference errs by the square of half its width, on both sides of x
     truncation = 1.25 * abs(real - slope) * (2 * h / step) ** 2
-    rounding = 8 * request.unit * abs(slope)
-    if slope == real == 0.0:
-        return Estimate(0.0, 0.0, noise / step, Status.INSENSITIVE, h, noise)
+    rounding = max(8 * request.unit * abs(slope), sys.float_info.min)
     if truncation + rounding > request.atol + request.rtol * abs(slope) > 0.0:
         message = "the rounding of f alone is above the tolerance"
         return Estimate(slope, truncation, rounding, Status.UNRESOLVED, h, noise, message)

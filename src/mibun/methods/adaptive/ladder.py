@@ -28,8 +28,8 @@ __all__ = [
     "tables",
 ]
 
-#: Steps in units of the top step H; few bits each, so that x ± h is exact where no binade is crossed.
-RUNGS: Final = (1.0, 1 / 2, 35 / 128, 19 / 128, 21 / 256, 11 / 256, 3 / 128, 13 / 1024)
+#: Steps in units of the top step H: few bits, so that x ± h is exact, yet on no coarse grid: it has blind frequencies.
+RUNGS: Final = (1.0, 1 / 2, 1117 / 4096, 607 / 4096, 673 / 8192, 353 / 8192, 383 / 16384, 207 / 16384)
 
 #: Pairs of every ladder; more are asked for where the tables still contract.
 PAIRS: Final = 5

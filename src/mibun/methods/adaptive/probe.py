@@ -51,7 +51,7 @@ def probe(
     t = tiny_step(x, top)
     up, down = yield (x + t, x - t)
     u, v = up - f0, f0 - down
-    if u == v == 0 and abs(slope) * t > 16 * unit:
+    if u == v == 0 and (stalled or abs(slope) * t > 16 * unit):
         t = math.ldexp(1.0, math.frexp(math.sqrt(t * top))[1])
         up, down = yield (x + t, x - t)
         u, v = up - f0, f0 - down

@@ -190,9 +190,9 @@ class Search:
 
     def insensitive(self, seen: Look, top: float) -> Estimate:
         """Say that f does not change; larger steps may have run over many periods, so only the first one counts."""
-        if self.request.noise and seen.change > 4 * self.eps * seen.size:  # it does, by less than the noise
-            return self.parabola(seen, top)._replace(status=Status.NOISY)
         rounding = 6 * seen.unit / min(self.first, top)
+        if self.request.noise and seen.change > 4 * self.eps * seen.size:  # it does, by less than the noise
+            return self.parabola(seen, top)._replace(rounding=rounding, status=Status.NOISY)
         if self.bad == math.inf:
             return Estimate(0.0, 0.0, rounding, Status.INSENSITIVE, top, seen.unit)
         # Farther away f did change: a flat piece, or a function on a grid, whose slope is that of the change.
@@ -204,6 +204,8 @@ class Search:
         """Curvature is within the rounding: accept, or give a larger step."""
         if seen.change <= 4 * seen.unit:
             self.flat += 1
+            if FLAT * top < self.bad < math.inf:  # it changes far away: the step may be too small to see it
+                return max(_power(math.sqrt(top * self.bad)), self.bad / 1024)
             if self.flat == 3 or self.bad < math.inf:
                 return self.insensitive(seen, top)
         enough = 3 * seen.unit <= 1e-13 * seen.first and (top > 2.0**-7 or self.good is not None)

@@ -22,8 +22,8 @@ from mibun.status import Status
 
 __all__ = ["BALANCED", "DOUBLINGS", "FALL", "OFFSET", "WEIGHTS", "WIDE", "error_afar", "far", "wide_ladder", "windows"]
 
-#: Steps of the wide pairs in units of 2^m H, largest first: few bits, and no powers of 2, see `ladder`.
-WIDE: Final = (11 / 2, 25 / 8, 7 / 4)
+#: Steps of the wide pairs in units of 2^m H, largest first: few bits, on no coarse grid, see `ladder`.
+WIDE: Final = (703 / 128, 401 / 128, 225 / 128)
 #: Error of one value in units of the linear term, above which the usual ladder would lose 3e-12 of the slope.
 OFFSET: Final = 2.0**-43
 #: Largest C/M: the Taylor terms do not grow up to 11/2 H.
