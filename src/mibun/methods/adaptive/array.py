@@ -139,8 +139,9 @@ def _between(seen: _Look, low: float, high: float) -> NDArray[np.bool_]:
 
 def _offset(seen: _Look) -> NDArray[np.bool_]:
     """Tell where the wide ladder is tried, as `scalar` does."""
-    far: NDArray[np.bool_] = OFFSET * seen.first < seen.unit
-    return far & (seen.curved <= FALL * np.maximum(seen.first, seen.second))
+    level = np.maximum(seen.first, seen.second)
+    far: NDArray[np.bool_] = (seen.curved <= FALL * level) & (OFFSET * level < seen.unit)
+    return far
 
 
 def _wide(

@@ -45,7 +45,11 @@ def differentiate(x: float, request: Request) -> Conversation:
         return (yield from _searched(x, f0, request, top, values))
     seen = look(x, top, f0, values, noise or 0.0, eps)
     _, first, second, curved, unit, _, _ = seen
-    if curved <= 8 * unit or OFFSET * first < unit or (4 * curved > first and 4 * curved > second):
+    if (
+        curved <= 8 * unit
+        or (OFFSET * first < unit and OFFSET * second < unit)
+        or (4 * curved > first and 4 * curved > second)
+    ):
         return (yield from _searched(x, f0, request, top, values))
     more = yield inner_pairs(x, top)
     total = sum(more)

@@ -75,7 +75,7 @@ def grown(seen: Look, top: float) -> float:
     elif seen.second >= seen.first:
         factor = math.sqrt(seen.second / unit8) / 4
     elif seen.second > unit8:
-        factor = 0.5 * seen.first / seen.second
+        factor = 2.0 * seen.first / seen.second
     else:
         factor = 0.1 * seen.first / unit8
     if top < UNIT_STEP:

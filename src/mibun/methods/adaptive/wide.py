@@ -99,8 +99,8 @@ def _dot(weights: Sequence[Any], numbers: Sequence[Any]) -> Any:
 
 def far(seen: Look, request: Request) -> bool:
     """Tell whether rounding asks for larger steps than H, and the Taylor terms fall far enough for them."""
-    falls = seen.curved <= FALL * max(seen.first, seen.second)
-    return falls and OFFSET * seen.first < seen.unit and not request.noise and request.unit == EPS
+    level = max(seen.first, seen.second)
+    return seen.curved <= FALL * level and OFFSET * level < seen.unit and not request.noise and request.unit == EPS
 
 
 def wide_ladder(
