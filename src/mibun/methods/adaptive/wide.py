@@ -27,7 +27,7 @@ WIDE: Final = (703 / 128, 401 / 128, 225 / 128)
 #: Error of one value in units of the linear term, above which the usual ladder would lose 3e-12 of the slope.
 OFFSET: Final = 2.0**-43
 #: Largest C/M: the Taylor terms do not grow up to 11/2 H.
-FALL: Final = 2.0**-6
+FALL: Final = 2.0**-5
 #: Largest m.
 DOUBLINGS: Final = 6
 #: 2^-BALANCED is the share of N M^2 / C^3 up to which (2^m)^7 may go: truncation is mostly far below its estimate.
