@@ -16,6 +16,7 @@ from mibun.conversation import Common
 from mibun.methods.adaptive.ladder import (
     AMPLIFICATION,
     EVEN_CONTRAST,
+    MARGIN,
     ODD_CONTRAST,
     RUNGS,
     Corner,
@@ -160,14 +161,14 @@ def _wide(
         least = np.full(x.size, math.inf)
         best = [np.full(x.size, math.nan) for _ in range(3)]
         for value, gap, residual, noise in windows(looked[0], looked[1:], more, top, WEIGHTS_OF_ALL[:, m]):
-            rounding = 1.1 * (noise * unit) + 2 * EPS * np.abs(value)
+            rounding = MARGIN * (noise * unit) + 2 * EPS * np.abs(value)
             better = gap + rounding < least
             least = np.where(better, gap + rounding, least)
             parts = (value, gap / 2 + 3 * residual, rounding)
             best = [np.where(better, part, before) for part, before in zip(parts, best, strict=True)]
         error = best[1] + best[2]
         agrees = np.abs(best[0] - seen.slope) <= error + (3 * seen.unit + seen.curved / 2) / top
-        taken = agrees & (error < AMPLIFICATION[4] * seen.unit / (top * RUNGS[4])) & np.isfinite(more.sum(axis=0))
+        taken = agrees & (error < MARGIN * AMPLIFICATION[4] * seen.unit / (top * RUNGS[4])) & np.isfinite(more.sum(axis=0))
     done[places[taken]] = True
     found.put(done, *(part[taken] for part in best))
     found.step[done] = steps[0][taken]
@@ -250,9 +251,9 @@ class _Course:
         reached = gap * np.maximum(4 * ratio * RUNGS[k - 1] ** 2, 1 / 64) + at.residual / (2 * top)
         limit = np.maximum(np.maximum(rounding, 1e-13 * np.abs(value)), 1e-14 * self.seen.second[places] / top)
         truncation = gap / 2 + 3 * at.residual / h
-        rounding = 1.1 * rounding + 2 * EPS * np.abs(value)
+        rounding = MARGIN * rounding + 2 * EPS * np.abs(value)
         stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached)
-        kept = stopped & (rounding <= 1e-10 * np.abs(value)) if widen else stopped
+        kept = stopped & (rounding <= 1.5e-10 * np.abs(value)) if widen else stopped
         for into, part in ((self.value, value), (self.truncation, truncation), (self.rounding, rounding)):
             into[places[kept]] = part[kept]
         self.kept[places[kept]] = True

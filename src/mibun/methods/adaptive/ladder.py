@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 __all__ = [
     "AMPLIFICATION",
     "EVEN_CONTRAST",
+    "MARGIN",
     "ODD_CONTRAST",
     "ODD_SPREAD",
     "PAIRS",
@@ -60,6 +61,9 @@ def _norms() -> tuple[tuple[float, ...], ...]:
         spread.append(math.sqrt(sum((w * r) ** 2 for w, r in zip(now, relative, strict=True)) / 2))
     return tuple(amplification), tuple(odd), tuple(even), tuple(spread)
 
+
+#: Rounding inside of f may be more than that of its value and of x: sin(3*x + 3) at 0 rounds its argument, too.
+MARGIN: Final = 1.6
 
 #: With values off by at most N each, the extrapolated slope is off by at most AMPLIFICATION[k] * N / h_k.
 #: With values of independent unit noise, the rms of |T_kk - T_(k-1)(k-1)| h_k, of |E_kk|, and of T_kk h_k.

@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 def tiny_step(x: float, top: float) -> float:
     """Give a power of 2 far below the scale of f, but not below what x can resolve."""
-    return max(math.ldexp(top, -42 if top >= 2.0**18 else -32), 16 * math.ulp(x))
+    return max(math.ldexp(1.0, math.frexp(top)[1] - (43 if top >= 2.0**18 else 33)), 16 * math.ulp(x))
 
 
 def probe(

@@ -55,7 +55,7 @@ def differentiate(x: float, request: Request) -> Conversation:
     total = sum(more)
     if total - total == 0:
         reached, found = stop_test(five_pairs(f0, values, more, top), seen, top)
-        if reached and found.rounding <= 1e-10 * abs(found.value):
+        if reached and found.rounding <= 1.5e-10 * abs(found.value):
             return found
     return (yield from _searched(x, f0, request, top, values, more))
 

@@ -9,6 +9,7 @@ from mibun.methods.adaptive.edge import one_sided
 from mibun.methods.adaptive.ladder import (
     AMPLIFICATION,
     EVEN_CONTRAST,
+    MARGIN,
     ODD_CONTRAST,
     ODD_SPREAD,
     RUNGS,
@@ -334,7 +335,7 @@ class Search:
             return (yield from self.stalled(at, seen, top, _pairs(top, values, more)))
         if found is None:
             return (yield from self.higher(seen, top, _pairs(top, values, more)))
-        if found.rounding > 1e-10 * abs(found.value) and not self.good_enough(found):
+        if found.rounding > 1.5e-10 * abs(found.value) and not self.good_enough(found):
             # f has a large offset: a wider ladder has less of its rounding.
             choice = yield from select(x, self.f0, _pairs(top, values, more), seen.unit / 2, 4 * seen.unit, (), 6)
             return self.chosen(choice, seen.unit)
@@ -388,7 +389,7 @@ class Search:
         if now <= 16 * unit:
             h, gap = pairs[-1][0], abs(at.value - at.before)
             truncation = (5 * max(now, before / 2) * ODD_SPREAD[at.k] + gap * h / 2) / h
-            rounding = 1.1 * AMPLIFICATION[at.k] * unit / h
+            rounding = MARGIN * AMPLIFICATION[at.k] * unit / h
             if truncation + rounding <= max(1e-11 * abs(at.value), 1e-12 * seen.change / top):
                 return Estimate(at.value, truncation, rounding, Status.CONVERGED, top, unit)
             return self.chosen((yield from select(x, f0, pairs, unit / 2, 16 * unit)), unit)

@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple
 
 from mibun.conversation import Estimate, Request
-from mibun.methods.adaptive.ladder import AMPLIFICATION, RUNGS
+from mibun.methods.adaptive.ladder import AMPLIFICATION, MARGIN, RUNGS
 from mibun.methods.adaptive.scale import EPS, Look
 from mibun.status import Status
 
@@ -121,10 +121,10 @@ def wide_ladder(
     unit = error_afar(x, f0, seen.unit, seen.second, top, more, h0)
     least, best = math.inf, Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, h0, 0.0)
     for value, gap, residual, noise in windows(f0, values, more, top, WEIGHTS[m]):
-        rounding = 1.1 * (noise * unit) + 2 * EPS * abs(value)
+        rounding = MARGIN * (noise * unit) + 2 * EPS * abs(value)
         if gap + rounding < least:
             least = gap + rounding
             best = Estimate(value, gap / 2 + 3 * residual, rounding, Status.CONVERGED, h0, seen.unit)
     error = best.truncation + best.rounding
     agrees = abs(best.value - seen.slope) <= error + (3 * seen.unit + seen.curved / 2) / top
-    return best if agrees and error < AMPLIFICATION[4] * seen.unit / (top * RUNGS[4]) else None
+    return best if agrees and error < MARGIN * AMPLIFICATION[4] * seen.unit / (top * RUNGS[4]) else None
