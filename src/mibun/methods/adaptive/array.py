@@ -168,7 +168,9 @@ def _wide(
             best = [np.where(better, part, before) for part, before in zip(parts, best, strict=True)]
         error = best[1] + best[2]
         agrees = np.abs(best[0] - seen.slope) <= error + (3 * seen.unit + seen.curved / 2) / top
-        taken = agrees & (error < MARGIN * AMPLIFICATION[4] * seen.unit / (top * RUNGS[4])) & np.isfinite(more.sum(axis=0))
+        taken = (
+            agrees & (error < MARGIN * AMPLIFICATION[4] * seen.unit / (top * RUNGS[4])) & np.isfinite(more.sum(axis=0))
+        )
     done[places[taken]] = True
     found.put(done, *(part[taken] for part in best))
     found.step[done] = steps[0][taken]
