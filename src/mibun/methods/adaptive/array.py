@@ -252,7 +252,7 @@ class _Course:
         rounding = AMPLIFICATION[k] * unit / h
         reached = gap * np.maximum(4 * ratio * RUNGS[k - 1] ** 2, 1 / 64) + at.residual / (2 * top)
         limit = np.maximum(np.maximum(rounding, 1e-13 * np.abs(value)), 1e-14 * self.seen.second[places] / top)
-        truncation = gap / 2 + 3 * at.residual / h
+        truncation = gap + 3 * at.residual / h
         rounding = MARGIN * rounding + 2 * EPS * np.abs(value)
         stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached)
         kept = stopped & (rounding <= 1.5e-10 * np.abs(value)) if widen else stopped

@@ -24,5 +24,5 @@ def stop_test(at: Corner, seen: Look, top: float) -> tuple[bool, Estimate]:
     share = 4 * (ratio if ratio < 0.25 else 0.25) * RUNGS[k - 1] ** 2
     reached = gap * (share if share > 1 / 64 else 1 / 64) + residual / (2 * top)
     rounding = AMPLIFICATION[k] * unit / h
-    found = Estimate(value, gap / 2 + 3 * residual / h, MARGIN * rounding + 2 * EPS * size, Status.CONVERGED, top, unit)
+    found = Estimate(value, gap + 3 * residual / h, MARGIN * rounding + 2 * EPS * size, Status.CONVERGED, top, unit)
     return reached <= rounding or reached <= 1e-13 * size or reached <= 1e-14 * second / top, found
