@@ -27,6 +27,7 @@ LAYERS = (
     ("result", "status", "stencil", "formula"),
     ("conversation", "plan"),
     ("methods", "evaluate", "given"),
+    ("options",),
     ("derivatives",),
     ("descent",),
     ("learn",),

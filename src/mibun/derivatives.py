@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
 from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
-from mibun.methods import choose_method
+from mibun.options import Options, asked, documented
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
 from mibun.result import Derivative, number
 from mibun.status import Note, Status
@@ -26,63 +26,11 @@ from mibun.structure import Structure
 
 __all__ = ["derivative", "directional", "gradient", "jacobian", "partial", "vjp"]
 
-DEFAULT: Final = Request()
 LARGEST: Final = sys.float_info.max
 UNCHANGED: Final = "f did not change: does it use its argument?"
 
-OPTIONS: Final = """
-    method : str or method value
-        "adaptive" finds the step and bounds the error. "forward", "backward", "central" have a fixed step and "complex"
-        a complex one; their error is an estimate. A value such as ``Central(accuracy=4, step=1e-3)`` has settings.
-    rtol, atol : float, optional
-        Stop when error <= atol + rtol·|value|. Default: as good as floats allow.
-    bounds : (lower, upper), optional
-        f is not evaluated outside them. Each is None, a number for all entries, or like x, where None and missing keys
-        mean no bound and a number can stand for an array. SciPy's Bounds are taken, too.
-    noise : float, optional
-        Absolute noise level of f. Default: found.
-    budget : int, optional
-        Most evaluations of f, never passed: split evenly before the start. Default: 40 an element.
-    vectorized : bool
-        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 96 KB."""
 
-NOTES: Final = """
-    Notes
-    -----
-    Differences are taken in double precision, also where x or f is longdouble: value and error of a longdouble x are
-    longdouble numbers, and as good as those of a float64 x.
-"""
-
-ERRORS: Final = """
-    InputError
-        If x, an option or what f returns cannot be used: it says what was given and what to write instead.
-    Exception
-        What f raises at x, or at every other point; ArithmeticError and ValueError at some points mean outside the
-        domain of f, and another step or side is used."""
-
-Verb = TypeVar("Verb", bound=Callable[..., Derivative])
-
-
-class Options(NamedTuple):
-    """What all verbs take."""
-
-    method: Any
-    rtol: float | None
-    atol: float
-    bounds: Any
-    noise: float | None
-    budget: int | None
-    vectorized: bool
-
-
-def _documented(verb: Verb) -> Verb:
-    """Put the text about options and errors, which is the same for all verbs, where the docstring wants it."""
-    text = (verb.__doc__ or "").replace("\n    {options}", OPTIONS).replace("\n    {errors}", ERRORS)
-    verb.__doc__ = text.replace("\n    Examples\n", f"{NOTES}\n    Examples\n")
-    return verb
-
-
-@_documented
+@documented
 def derivative(
     f: Callable[[Any], Any],
     x: Any,
@@ -127,7 +75,7 @@ def derivative(
     ((2, 2), True)
     """
     known: tuple[Any, ...] = ()
-    chosen, request = _asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
+    chosen, request = asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
     if (type(x) is float or type(x) is int) and bounds is None and not vectorized and abs(x) <= LARGEST:
         found, f0 = _number(f, float(x), chosen, request)
         if found is not None:
@@ -154,7 +102,7 @@ def derivative(
     return _warned(found, table)
 
 
-@_documented
+@documented
 def partial(
     f: Callable[[Any], Any],
     x: Any,
@@ -196,7 +144,7 @@ def partial(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = _asked(f, *options)
+    chosen, request = asked(f, *options)
     given = taken(x, options.bounds)
     place = given.structure.index(index)
     plan = coordinatewise(given.structure, given.vector, [place])
@@ -204,7 +152,7 @@ def partial(
     return _single(f, plan, chosen, request, given, options)
 
 
-@_documented
+@documented
 def directional(
     f: Callable[[Any], Any],
     x: Any,
@@ -246,7 +194,7 @@ def directional(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = _asked(f, *options)
+    chosen, request = asked(f, *options)
     given = taken(x, options.bounds)
     structure, vector = given.structure, given.vector
     way = structure.flatten(direction, dtype=np.float64, name="direction")
@@ -265,7 +213,7 @@ def directional(
     return _single(f, plan, chosen, request, given, options)
 
 
-@_documented
+@documented
 def gradient(
     f: Callable[[Any], Any],
     x: Any,
@@ -305,13 +253,13 @@ def gradient(
     (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = _asked(f, *options)
+    chosen, request = asked(f, *options)
     given = taken(x, bounds)
     plan = coordinatewise(given.structure, given.vector)
     return _warned(*_gradient(f, plan, chosen, request, given, options))
 
 
-@_documented
+@documented
 def jacobian(
     f: Callable[[Any], Any],
     x: Any,
@@ -354,7 +302,7 @@ def jacobian(
     (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = _asked(f, *options)
+    chosen, request = asked(f, *options)
     given = taken(x, options.bounds)
     plan = coordinatewise(given.structure, given.vector)
     evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
@@ -367,7 +315,7 @@ def jacobian(
     return _warned(found, table)
 
 
-@_documented
+@documented
 def vjp(
     f: Callable[[Any], Any],
     x: Any,
@@ -412,7 +360,7 @@ def vjp(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = _asked(f, *options)
+    chosen, request = asked(f, *options)
     given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")
     weights = np.conj(values.flatten(cotangent, name="cotangent"))
@@ -539,34 +487,3 @@ def _joined(rows: NDArray[Any]) -> NDArray[Any]:
     """Make complex numbers of rows that hold all real parts and then all imaginary ones."""
     half = rows.shape[1] // 2
     return np.asarray(rows[:, :half] + 1j * rows[:, half:])
-
-
-def _asked(
-    f: Any, method: Any, rtol: Any, atol: Any, bounds: Any, noise: Any, budget: Any, vectorized: Any
-) -> tuple[Method, Request]:
-    """Check the options, but for the bounds, which depend on x; fast where all are as usual."""
-    if not callable(f):
-        raise InputError(f"f is {f!r}; expected a function, then x: gradient(f, x)")
-    if (
-        rtol is None
-        and type(atol) is float
-        and atol == 0.0
-        and noise is None
-        and budget is None
-        and type(vectorized) is bool
-    ):
-        return choose_method(method), DEFAULT
-    for name, given in (("rtol", rtol), ("atol", atol), ("noise", noise)):
-        if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
-            raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
-    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | np.integer) or budget < 1):
-        raise InputError(f"budget is {budget!r}; expected a whole number of evaluations, at least 1")
-    if not isinstance(vectorized, bool | np.bool_):
-        raise InputError(f"vectorized is {vectorized!r}; expected True or False")
-    most = DEFAULT.budget if budget is None else min(int(budget), DEFAULT.budget)
-    level_given = None if noise is None else float(noise)
-    return choose_method(method), Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most)
-
-
-def _real(given: Any) -> bool:
-    return isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
