@@ -29,6 +29,7 @@ LAYERS = (
     ("methods", "evaluate", "given"),
     ("options",),
     ("derivatives",),
+    ("hessians",),
     ("descent",),
     ("learn",),
     ("book",),

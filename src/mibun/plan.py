@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mibun.structure import Structure
 
-__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pointwise"]
+__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pairwise", "pointwise"]
 
 FLOAT64: Final = np.dtype(np.float64)
 
@@ -143,6 +143,63 @@ def coordinatewise(structure: Structure, vector: NDArray[Any], places: Sequence[
         vector.nbytes,
         lambda element: structure.name(targets[element]),
     )
+
+
+def pairwise(
+    structure: Structure,
+    vector: NDArray[Any],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    steps: NDArray[np.float64],
+) -> Plan:
+    """Plan for x two entries of which move together; its elements are the pairs of them.
+
+    The coordinate s of a pair (i, j) means x with x[i] + s steps[i] and x[j] + s steps[j], rounded as the points are
+    in which one of them moves alone: what the rounding of x adds to f is then the same there, and cancels.
+
+    Parameters
+    ----------
+    structure, vector
+        x and its flat form.
+    first, second : arrays of int
+        The entries i and j of every pair.
+    steps : array
+        For each entry of x.
+    """
+    starts = vector.astype(np.float64)
+    rest = vector - starts if vector.dtype.itemsize > 8 else None
+    flat = structure.kind == "array"
+    reshaped = structure.leaves[0].shape if flat and len(structure.leaves[0].shape) != 1 else None
+    ones: list[int] = first.tolist()
+    others: list[int] = second.tolist()
+    centres: list[float] = starts.tolist()
+    widths: list[float] = steps.tolist()
+
+    def point(pair: int, scale: Any) -> Any:
+        moved, one, other = vector.copy(), ones[pair], others[pair]
+        moved[one] = centres[one] + scale * widths[one]
+        moved[other] = centres[other] + scale * widths[other]
+        if rest is not None:
+            moved[one] += rest[one]
+            moved[other] += rest[other]
+        if flat:
+            return moved if reshaped is None else moved.reshape(reshaped)
+        return structure.unflatten(moved)
+
+    def stack(pairs: NDArray[Any], scales: NDArray[Any]) -> Any:
+        block = np.empty((pairs.size, vector.size), vector.dtype)
+        block[:] = vector
+        rows = np.arange(pairs.size)
+        for moving in (first[pairs], second[pairs]):
+            moved = starts[moving] + scales * steps[moving]
+            block[rows, moving] = moved if rest is None else moved + rest[moving]
+        return block if flat and reshaped is None else structure.unflatten(block)
+
+    def name(pair: int) -> str:
+        return f"the share of the steps of {structure.name(ones[pair])} and {structure.name(others[pair])}"
+
+    count = len(ones)
+    return Plan([0.0] * count, [unit(vector.dtype)] * count, True, point, stack, vector.nbytes, name)
 
 
 def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any]) -> Plan:

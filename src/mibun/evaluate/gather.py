@@ -176,7 +176,15 @@ def values_first(x: Structure, values: Structure) -> Arrange:
 
 
 def gathered(
-    table: Table, arrange: Arrange, *, evaluations: int, noise: Any, fx: Any, dtype: Any = np.float64, remark: str = ""
+    table: Table,
+    arrange: Arrange,
+    *,
+    evaluations: int,
+    noise: Any,
+    fx: Any,
+    dtype: Any = np.float64,
+    remark: str = "",
+    gradient: Derivative | None = None,
 ) -> Derivative:
     """Build the result.
 
@@ -185,7 +193,7 @@ def gathered(
     table : Table
     arrange : callable
         From (elements, numbers) to the structure of the result.
-    evaluations, noise, fx
+    evaluations, noise, fx, gradient
         As in `Derivative`.
     dtype : dtype
         Of real numbers in the result: float64, or longdouble.
@@ -210,6 +218,7 @@ def gathered(
         evaluations=evaluations,
         noise=noise,
         fx=fx,
+        gradient=gradient,
         notes=notes,
     )
 

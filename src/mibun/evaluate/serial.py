@@ -16,11 +16,13 @@ from mibun.errors import InputError
 from mibun.evaluate.values import NAN, Values
 from mibun.plan import Plan
 
-__all__ = ["OUTSIDE", "Faults", "Serial", "explain", "located", "shown"]
+__all__ = ["OUTSIDE", "Faults", "Kept", "Serial", "explain", "located", "shown"]
 
 #: What f raises where it is not defined.
 OUTSIDE: Final = (ArithmeticError, ValueError)
 Asked = Sequence[tuple[int, complex]]
+#: Elements, coordinates and rows of values, round by round: of an evaluator that is told to keep them.
+Kept = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 
 class Faults:
@@ -57,12 +59,18 @@ class Serial:
     plan : Plan
     known : list
         f(x), if the caller has it already, as the only entry.
+
+    Attributes
+    ----------
+    kept : list, optional
+        What was asked and answered, but for f(x), if it is a list to begin with; None, as it is at first: not kept.
     """
 
     def __init__(self, f: Callable[[Any], Any], plan: Plan, known: Sequence[Any] = ()) -> None:
         self.f, self.plan, self.known = f, plan, known
         self.faults = Faults()
         self.remark = ""
+        self.kept: Kept | None = None
         self.values: Values
 
     def centres(self, elements: Sequence[int]) -> list[list[float]]:
@@ -105,6 +113,9 @@ class Serial:
             if row is None:
                 self.faults.unexpected(element, coordinate)
             rows.append(row or missing)
+        if self.kept is not None:
+            elements, coordinates = zip(*asked, strict=True) if asked else ((), ())
+            self.kept.append((np.array(elements, np.intp), np.array(coordinates), np.array(rows)))
         return rows
 
     def centre_rows(self, elements: NDArray[Any], _: NDArray[Any]) -> NDArray[Any]:
