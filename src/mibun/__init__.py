@@ -2,8 +2,8 @@
 
 `derivative`, `partial`, `gradient`, `directional`, `jacobian`, `vjp` and `hessian` differentiate what can only be
 evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are their
-methods. `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw` the
-pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
+methods. `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw`
+the pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
 """
 
 import importlib

@@ -140,7 +140,7 @@ def best_windows(t: Array, quotient: Array, lost: Array) -> Windows:
         if j > 1:
             gap = np.abs(new - value[:-1])
             slow = (gap > 2 * rounding) & (gap > np.abs(value[1:] - before[1:-1]) / 4)
-            truncation = np.where(slow, 2 * gap, truncation / 2)
+            truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 8))
         bound = truncation + rounding
         bound[~np.isfinite(bound)] = np.inf
         k = np.argmin(bound, axis=0)
