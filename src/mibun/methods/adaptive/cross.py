@@ -161,7 +161,7 @@ def _extended(
         if m:
             gap = np.abs(new - value)
             slow = (gap > 2 * rounding) & (gap > np.abs(row[-1] - before[0][m - 1]) / 4)
-            truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 8))
+            truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 4))
         better = truncation + rounding < found.truncation[active] + found.rounding[active]
         at = active[better]
         for into, part in zip(found[:3], (new, truncation, rounding), strict=True):

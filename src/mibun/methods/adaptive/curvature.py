@@ -28,8 +28,6 @@ ROWS: Final = 8
 SPARE: Final = 8
 #: Good enough, relative to the curvature: what a third derivative of order 1 would move it by in an ulp is far below.
 ENOUGH: Final = 1e-10
-#: Good enough where no curvature is seen, relative to the slope over |x|.
-FLAT: Final = 1e-9
 
 
 class Axes(NamedTuple):
@@ -140,7 +138,7 @@ def best_windows(t: Array, quotient: Array, lost: Array) -> Windows:
         if j > 1:
             gap = np.abs(new - value[:-1])
             slow = (gap > 2 * rounding) & (gap > np.abs(value[1:] - before[1:-1]) / 4)
-            truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 8))
+            truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 4))
         bound = truncation + rounding
         bound[~np.isfinite(bound)] = np.inf
         k = np.argmin(bound, axis=0)
@@ -186,7 +184,15 @@ def curvatures(axes: Axes, pairs: Seen, noisy: NDArray[np.bool_], left: Places, 
         low = np.where(taken, np.maximum(low, best.value - _error(best)), low)
         high = np.where(taken, np.minimum(high, best.value + _error(best)), high)
         going = taken & ~(gain & wider)
-    return Curvature(best.value, best.truncation, best.rounding, np.where(np.isnan(pairs.step[0]), 0.0, pairs.step[0]))
+    return Curvature(best.value, best.truncation, best.rounding, _smooth(axes, pairs, best.value))
+
+
+def _smooth(axes: Axes, pairs: Seen, value: Array) -> Array:
+    """Give the largest step at which f is smooth: one of the gradient, or with a quotient that is near its limit."""
+    quotient, lost = _quotients(axes, pairs)
+    near = np.abs(quotient - value) <= np.abs(value) / 4 + lost
+    known = pairs.step <= axes.reach * (1 + 2.0**-20)
+    return np.max(np.where(near | known, pairs.step, 0.0), axis=0, initial=0.0)  # type: ignore[no-any-return]
 
 
 def _weighed(axes: Axes, pairs: Seen) -> tuple[Windows, NDArray[np.bool_]]:
@@ -207,8 +213,7 @@ def _enough(axes: Axes, best: Windows, noisy: NDArray[np.bool_], rtol: float, at
     if rtol or atol:
         met: NDArray[np.bool_] = error <= atol + rtol * size
         return met
-    flat = FLAT * np.abs(axes.slope) / np.maximum(np.abs(axes.x), axes.reach)
-    return (error <= ENOUGH * size) | ((size <= error) & (error <= flat) & ~noisy)
+    return (error <= ENOUGH * size) | ((size <= error) & ~noisy)
 
 
 def _next(axes: Axes, pairs: Seen, best: Windows, noisy: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Array]:
