@@ -29,6 +29,7 @@ class Plan(NamedTuple):
     stack: Callable[[NDArray[Any], NDArray[Any]], Any]  #: many elements and coordinates -> (m, *S), newly made
     row_bytes: int  #: size of one row of a stack
     name: Callable[[int], str]  #: what messages call an element
+    rows: bool = False  #: a row of a stack is a point, as `point` makes it
 
 
 def unit(dtype: np.dtype[Any]) -> float:
@@ -142,6 +143,7 @@ def coordinatewise(structure: Structure, vector: NDArray[Any], places: Sequence[
         stack,
         vector.nbytes,
         lambda element: structure.name(targets[element]),
+        flat and reshaped is None,
     )
 
 
@@ -199,7 +201,8 @@ def pairwise(
         return f"the share of the steps of {structure.name(ones[pair])} and {structure.name(others[pair])}"
 
     count = len(ones)
-    return Plan([0.0] * count, [unit(vector.dtype)] * count, True, point, stack, vector.nbytes, name)
+    units, rows = [unit(vector.dtype)] * count, flat and reshaped is None
+    return Plan([0.0] * count, units, True, point, stack, vector.nbytes, name, rows)
 
 
 def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any]) -> Plan:

@@ -168,7 +168,7 @@ def values_first(x: Structure, values: Structure) -> Arrange:
             inner = []
             for entry in x.leaves:
                 block = matrix[entry.slice, leaf.slice].T.reshape(leaf.shape + entry.shape)
-                inner.append(block.item() if leaf.number and entry.number else np.ascontiguousarray(block))
+                inner.append(block.item() if leaf.number and entry.number else block.copy())
             parts.append(x.build(inner))
         return values.build(parts)
 

@@ -6,7 +6,7 @@ is raised after all: an f that fails everywhere has a fault, not a domain. Any o
 happens. All are raised as they are, with a note that names the point.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,8 @@ __all__ = ["OUTSIDE", "Faults", "Kept", "Serial", "explain", "located", "shown"]
 
 #: What f raises where it is not defined.
 OUTSIDE: Final = (ArithmeticError, ValueError)
+#: Size of a stack whose rows are points.
+STACK_BYTES: Final = 2**16
 Asked = Sequence[tuple[int, complex]]
 #: Elements, coordinates and rows of values, round by round: of an evaluator that is told to keep them.
 Kept = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
@@ -94,11 +96,20 @@ class Serial:
 
     def __call__(self, asked: Asked) -> list[list[Any]]:
         """Evaluate f at (element, coordinate) pairs; a row of values for each."""
-        f, point, values = self.f, self.plan.point, self.values
+        point = self.plan.point
+        rows = self._rows(asked, (point(element, coordinate) for element, coordinate in asked))
+        if self.kept is not None:
+            elements, coordinates = zip(*asked, strict=True) if asked else ((), ())
+            self.kept.append((np.array(elements, np.intp), np.array(coordinates), np.array(rows)))
+        return rows
+
+    def _rows(self, asked: Iterable[tuple[int, complex]], points: Iterable[Any]) -> list[list[Any]]:
+        """Evaluate f at points, which are made as they are needed."""
+        f, values = self.f, self.values
         number, missing, rows = values.number, [NAN] * values.size, []
-        for element, coordinate in asked:
+        for (element, coordinate), x in zip(asked, points, strict=True):
             try:
-                value = f(point(element, coordinate))
+                value = f(x)
             except OUTSIDE as reason:
                 self.faults.met(element, coordinate, reason)
                 rows.append(missing)
@@ -113,9 +124,6 @@ class Serial:
             if row is None:
                 self.faults.unexpected(element, coordinate)
             rows.append(row or missing)
-        if self.kept is not None:
-            elements, coordinates = zip(*asked, strict=True) if asked else ((), ())
-            self.kept.append((np.array(elements, np.intp), np.array(coordinates), np.array(rows)))
         return rows
 
     def centre_rows(self, elements: NDArray[Any], _: NDArray[Any]) -> NDArray[Any]:
@@ -124,8 +132,19 @@ class Serial:
 
     def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate an f of one real number at many real points."""
-        rows = self(list(zip(elements.tolist(), coordinates.tolist(), strict=True)))
-        return np.array(rows, np.float64).reshape(-1)
+        asked = zip(elements.tolist(), coordinates.tolist(), strict=True)
+        if not self.plan.rows:
+            return np.array(self(list(asked)), np.float64).reshape(-1)
+        rows = np.array(self._rows(asked, self._stacked(elements, coordinates)), np.float64).reshape(-1, 1)
+        if self.kept is not None:
+            self.kept.append((elements, coordinates, rows))
+        return rows[:, 0]
+
+    def _stacked(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> Iterator[Any]:
+        """Give the rows of stacks, each made for one point: half the time that single points take."""
+        count = max(1, STACK_BYTES // self.plan.row_bytes)
+        for begin in range(0, len(elements), count):
+            yield from self.plan.stack(elements[begin : begin + count], coordinates[begin : begin + count])
 
 
 def explain(reason: Exception, name: str, coordinate: complex) -> None:

@@ -162,7 +162,9 @@ def _extended(
             gap = np.abs(new - value)
             slow = (gap > 2 * rounding) & (gap > np.abs(row[-1] - before[0][m - 1]) / 4)
             truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 4))
-        better = truncation + rounding < found.truncation[active] + found.rounding[active]
+        bound, known = truncation + rounding, found.truncation[active] + found.rounding[active]
+        # where a closer look contradicts a bound, that one agreed by chance
+        better = (bound < known) | (np.abs(new - found.value[active]) > bound + known)
         at = active[better]
         for into, part in zip(found[:3], (new, truncation, rounding), strict=True):
             into[at] = part[better]

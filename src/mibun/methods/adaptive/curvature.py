@@ -24,6 +24,8 @@ Asking = Generator[tuple[Places, Array], Array, "Curvature"]
 
 #: Rows of the table: the largest steps that were seen; smaller ones are lost in rounding.
 ROWS: Final = 8
+#: Most orders that are extrapolated: beyond them a window gains less than it loses in rounding.
+ORDERS: Final = 5
 #: Pairs that may be asked for.
 SPARE: Final = 8
 #: Good enough, relative to the curvature: what a third derivative of order 1 would move it by in an ulp is far below.
@@ -125,30 +127,29 @@ def best_windows(t: Array, quotient: Array, lost: Array) -> Windows:
     quotient, lost : arrays like t
         The values, and bounds on their rounding; nan where there is none.
     """
-    rows, columns = quotient.shape
-    least = np.full(columns, np.inf)
-    best = [np.full(columns, np.nan), np.zeros(columns), np.full(columns, np.inf)]
-    first, last = np.zeros(columns, np.intp), np.zeros(columns, np.intp)
-    value, rounding, before, every = quotient, lost, quotient, np.arange(columns)
-    for j in range(1, rows):
+    rows, every = len(quotient), np.arange(quotient.shape[1])
+    value, rounding, before = quotient, lost, quotient
+    found: list[tuple[Array, Array, Array]] = []
+    for j in range(1, min(rows, ORDERS + 1)):
         factor = 1 / (t[:-j] / t[j:] - 1)
-        new = value[1:] + (value[1:] - value[:-1]) * factor
-        rounding = rounding[1:] * (1 + factor) + rounding[:-1] * factor
-        truncation = np.abs(new - value[1:])
+        gap = value[1:] - value[:-1]
+        change = gap * factor
+        rounding = rounding[1:] + (rounding[1:] + rounding[:-1]) * factor
+        new, truncation, gap = value[1:] + change, np.abs(change), np.abs(gap + change)
         if j > 1:
-            gap = np.abs(new - value[:-1])
             slow = (gap > 2 * rounding) & (gap > np.abs(value[1:] - before[1:-1]) / 4)
             truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 4))
-        bound = truncation + rounding
-        bound[~np.isfinite(bound)] = np.inf
-        k = np.argmin(bound, axis=0)
-        better = bound[k, every] < least
-        least = np.where(better, bound[k, every], least)
-        parts = (part[k, every] for part in (new, truncation, rounding))
-        best = [np.where(better, part, old) for part, old in zip(parts, best, strict=True)]
-        first, last = np.where(better, k, first), np.where(better, k + j, last)
+        found.append((new, truncation, rounding))
         before, value = value, new
-    return Windows(best[0], best[1], best[2], first, last)
+    values, truncations, roundings = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    bounds = truncations + roundings
+    bounds[~np.isfinite(bounds)] = np.inf
+    at = np.argmin(bounds, axis=0), every
+    firsts = np.concatenate([np.arange(len(part[0])) for part in found])
+    orders = np.concatenate([np.full(len(part[0]), j) for j, part in enumerate(found, 1)])
+    first, last = firsts[at[0]], (firsts + orders)[at[0]]
+    rounding = np.where(bounds[at] < np.inf, roundings[at], np.inf)
+    return Windows(values[at], truncations[at], rounding, first, last)
 
 
 def curvatures(axes: Axes, pairs: Seen, noisy: NDArray[np.bool_], left: Places, rtol: float, atol: float) -> Asking:
