@@ -36,6 +36,8 @@ FLAT: Final = 64.0
 NARROW: Final = 64.0
 #: How far from the slope of the tiny pair those elsewhere may be, as a share of what it differs from the ladder's.
 TOOTH: Final = 1 / 32
+#: Width of the teeth of a saw that are looked for, at most, in units of the step at which f does not look smooth.
+TEETH: Final = 2.0**-8
 NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
 
 Asking = Generator[tuple[float, ...], Sequence[float], Estimate]
@@ -257,10 +259,10 @@ class Search:
                 if seen.curved <= 8 * self.noise:
                     return (yield from self.noisy(top, self.samples, seen))
             if verdict.word == "smooth" and verdict.slope:
-                teeth = yield from self.saw(seen, top, values, verdict)
+                guess = seen.change / (8 * abs(verdict.slope))
+                teeth = (yield from self.saw(seen, top, values, verdict)) if guess < TEETH * top else None
                 if teeth is not None:
                     return teeth
-                guess = seen.change / (8 * abs(verdict.slope))
                 if 4 * verdict.step < guess < top / 8:
                     return _power(guess)
         self.unresolved += 1
