@@ -147,7 +147,7 @@ class Search:
             reach = best.truncation + best.rounding + self.tiny.truncation + self.tiny.rounding
             off = abs(best.value - self.tiny.value)
             best = best._replace(truncation=best.truncation + off) if off > reach else best
-        return best._replace(status=Status.BUDGET_SPENT, message="the budget was spent")
+        return best._replace(status=Status.BUDGET_SPENT, message="the evaluations that an element may have were spent")
 
     def look_near(self, top: float, slope: float, seen: Look, stalled: float) -> Probing:
         """Ask the tiny pair, and keep the best slope that one saw: all that is known where no ladder stands."""
