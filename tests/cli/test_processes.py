@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,10 +225,10 @@ def test_what_ends_a_program_from_outside_keeps_what_was_learnt(tmp_path, name):
     assert complete(tmp_path / "runs" / "0001")[0]["stop"] == "interrupted"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 @pytest.mark.parametrize("words", [[], ["learn", "--help"], ["derivative", "sin(x)", "--at", "1"]])
 def test_a_full_stdout_is_one_line(words):
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", PLAIN + "sys.exit(main())", *words], stdout=full, stderr=subprocess.PIPE, text=True
         )
