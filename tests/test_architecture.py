@@ -27,7 +27,7 @@ LAYERS = (
     ("result", "status", "stencil", "formula"),
     ("conversation", "plan"),
     ("methods", "evaluate", "given"),
-    ("options",),
+    ("options", "pairs"),
     ("derivatives",),
     ("hessians",),
     ("descent",),

@@ -6,33 +6,27 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Request
+from mibun.conversation import Method, Request
 from mibun.derivatives import lead_all, warned
 from mibun.errors import InputError
-from mibun.evaluate import Led, Serial, Vectorized
-from mibun.evaluate.axes import Along, lead_along, lead_apart, split
-from mibun.evaluate.gather import Table, gathered, values_first
+from mibun.evaluate import Serial, Values, Vectorized
+from mibun.evaluate.axes import Along, split
+from mibun.evaluate.gather import Table, Told, gathered, values_first
 from mibun.given import Given, taken
 from mibun.methods import Adaptive
-from mibun.methods.adaptive.cross import LEVELS, cross, levels
-from mibun.methods.adaptive.curvature import Axes, Curvature, curvatures, seen
-from mibun.methods.adaptive.scale import first_step
 from mibun.options import Options, asked, documented
-from mibun.plan import coordinatewise, pairwise
+from mibun.pairs import Entries, Pairs
+from mibun.plan import Plan, coordinatewise
 from mibun.result import Derivative
-from mibun.status import PASSING, STATUSES, Status
+from mibun.status import PASSING, Status
+from mibun.structure import Structure
 
 __all__ = ["hessian"]
 
-Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 #: Points without which the gradient says nothing about an axis.
 LEAST: Final = 5
-#: The noise of a noisy f is a standard deviation; this many are a bound for the few values of one entry.
-SPREAD: Final = 2.5
-#: Where more than this share of a curvature is in doubt after all pairs, f is not resolved.
-LOST: Final = 1e-3
 
 
 @documented
@@ -40,6 +34,7 @@ def hessian(
     f: Callable[[Any], Any],
     x: Any,
     *,
+    gradient: Callable[[Any], Any] | None = None,
     method: Any = "adaptive",
     rtol: float | None = None,
     atol: float = 0.0,
@@ -50,17 +45,25 @@ def hessian(
 ) -> Derivative:
     """Differentiate a function that returns one number twice, with respect to every two entries of x.
 
+    The diagonal comes from the values that the gradient needs; every pair of entries takes two to four more, and only
+    two where f is a sum of a part without the one entry and a part without the other. The result is symmetric to the
+    bit.
+
     Parameters
     ----------
     f : callable
         From x to one real number, as a number or as an array with one entry.
     x : number, array of shape S or structure
+    gradient : callable, optional
+        From x to the gradient of f, built like x. The Hessian is then its Jacobian, for about 12 calls an entry of x
+        and not that many a pair; f itself is not called, and `evaluations`, `budget` and `noise` are those of gradient.
     {options}
 
     Returns
     -------
     Derivative
-        (*S, *S); for structures that of x, with the structure of x in each leaf.
+        (*S, *S); for structures that of x, with the structure of x in each leaf. Its field `gradient` is the
+        gradient, which was paid for, and `evaluations` counts all points, those of the gradient among them.
 
     Raises
     ------
@@ -73,172 +76,140 @@ def hessian(
     >>> d = mb.hessian(lambda x: x[0] ** 2 * x[1], [3.0, 4.0])
     >>> bool(np.all(abs(d.value - [[8.0, 6.0], [6.0, 0.0]]) <= d.error)), bool(np.all(d.error < 1e-8))
     (True, True)
+    >>> bool(np.all(abs(d.gradient.value - [24.0, 9.0]) <= d.gradient.error))
+    True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
     chosen, request = asked(f, *options)
-    if not isinstance(chosen, Adaptive):
-        raise InputError(f'method is {method!r}; a Hessian has no fixed step, and is found by "adaptive" alone')
     given = taken(x, bounds)
-    evaluator = _evaluates(options)(f, coordinatewise(given.structure, given.vector))
+    if gradient is not None:
+        return warned(*_of_gradient(gradient, chosen, request, given, options))
+    if not isinstance(chosen, Adaptive):
+        raise InputError(
+            f'method is {method!r}; the second derivatives of f are found by "adaptive" alone; with gradient= the '
+            "Hessian is a Jacobian, and every method does"
+        )
+    return warned(*_of_function(f, chosen, request, given, options))
+
+
+def _of_function(
+    f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
+) -> tuple[Derivative, Table]:
+    """Differentiate f twice."""
+
+    def evaluates(plan: Plan) -> Serial | Vectorized:
+        return Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+
+    structure, budget = given.structure, options.budget
+    evaluator = evaluates(coordinatewise(structure, given.vector))
     evaluator.kept = []
-    part, own, shared = split(budget, given.structure.size, LEAST)
-    led = lead_all(chosen, evaluator.plan, request, given, evaluator, part, scalar=True)
+    first, second = np.triu_indices(structure.size, 1)
+    part, own, shared = split(budget, structure.size, first.size, LEAST)
+    led = lead_all(method, evaluator.plan, request, given, evaluator, part, scalar=True)
     if led.values.complex:
         raise InputError("f(x) is complex; a Hessian is that of a real number, ask for f.real and f.imag one by one")
     along = Along(evaluator, given.lower, given.upper, own, budget is not None)
-    second = _Second(f, given, options, request, led, along, np.array(shared, np.intp))
+    pairs = Pairs(evaluates, given, request, led, along)
     with np.errstate(all="ignore"):
-        second.differentiate()
-    return warned(second.result(), second.table)
+        entries = pairs.entries(first, second, shared, budget is not None)
+    fx, slopes = float(led.centres[0][0]), pairs.gradient
+
+    def arrange(matrix: NDArray[Any]) -> Any:
+        return structure.unflatten(matrix[:, 0], cast=False)
+
+    dtype, noise = _precision(given), float(slopes.noise.max())
+    gradient = gathered(
+        slopes, arrange, evaluations=led.evaluations, noise=noise, fx=fx, dtype=dtype, remark=evaluator.remark
+    )
+    return _dense(entries, given, gradient, pairs.evaluations, evaluator.remark)
 
 
-def _evaluates(options: Options) -> type[Serial] | type[Vectorized]:
-    return Vectorized if options.vectorized else Serial
+def _of_gradient(
+    gradient: Any, method: Method, request: Request, given: Given, options: Options
+) -> tuple[Derivative, Table]:
+    """Differentiate the gradient of f, and take of each two mirror images the one that is known better."""
+    if not callable(gradient):
+        raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
+    structure, plan = given.structure, coordinatewise(given.structure, given.vector)
+    evaluator = Vectorized(gradient, plan) if options.vectorized else Serial(gradient, plan)
+    led = lead_all(method, plan, request, given, evaluator, options.budget)
+    order = _order(structure, led.values)
+    table = Table.of(led)
+    level = table.noise.max(axis=0)[order]
+    slopes = Derivative(
+        value=structure.unflatten(np.array(led.centres[0])[order], cast=False),
+        error=structure.unflatten(level, cast=False),
+        evaluations=1,
+        noise=float(level.max()),
+    )
+    return _dense(_symmetrised(table, order), given, slopes, led.evaluations, evaluator.remark)
 
 
-class _Second:
-    """The second derivatives, on what the gradient has seen: first along the axes, then of all pairs of axes."""
-
-    def __init__(
-        self,
-        f: Callable[[Any], Any],
-        given: Given,
-        options: Options,
-        request: Request,
-        led: Led,
-        along: Along,
-        shared: Places,
-    ) -> None:
-        self.f, self.given, self.options, self.request = f, given, options, request
-        self.led, self.along, self.shared = led, along, shared
-        self.first = Table.of(led)
-        self.codes = self.first.codes[:, 0].copy()
-        self.evaluations = led.evaluations
-        self.raised: dict[tuple[int, int], str] = {}
-        self.table = _blank(self.codes, self.first.noise.max())
-
-    def differentiate(self) -> None:
-        """Fill the table."""
-        codes, along, rtol, atol = self.codes, self.along, self.request.rtol, self.request.atol
-        axes = _axes(self.led, self.first, along)
-        pairs, left = seen(axes, along.elements, along.coordinates, along.values), along.left()
-        bends = lead_along(curvatures(axes, pairs, codes == Status.NOISY.code, left, rtol, atol), along)
-        codes[(codes < PASSING) & ~(bends.step > 0)] = Status.UNRESOLVED.code
-        self.table = _blank(codes, self.first.noise.max())
-        fine = codes < PASSING
-        self.diagonal(np.flatnonzero(fine), bends, left < 2)
-        first, second = np.triu_indices(len(codes), 1)
-        chosen = fine[first] & fine[second]
-        mirrored = (axes.side[first] == 0) & (axes.side[second] == 0)
-        for group in (chosen & mirrored, chosen & ~mirrored):
-            if group.any():
-                self.apart(axes, bends, first[group], second[group], self.shared[group])
-        self.evaluations += along.evaluations
-        self.tell()
-
-    def diagonal(self, places: Places, bends: Curvature, spent: NDArray[np.bool_]) -> None:
-        """Put the curvatures of axes into the table."""
-        value, truncation, rounding, step = (part[places] for part in bends)
-        codes, error = self.codes[places], truncation + rounding
-        asked = self.request.rtol or self.request.atol
-        wanted = self.request.atol + (self.request.rtol if asked else LOST) * np.abs(value)
-        lost = ~(error < np.inf) | ((truncation > rounding) & (error > wanted))
-        doubt = np.where(spent[places], Status.BUDGET_SPENT.code, Status.UNRESOLVED.code)
-        value = np.where(codes == Status.INSENSITIVE.code, 0.0, value)
-        self.put(places, places, (value, truncation, rounding), step, np.where(lost, doubt, codes))
-
-    def apart(self, axes: Axes, bends: Curvature, first: Places, second: Places, shared: Places) -> None:
-        """Put a group of pairs into the table: of axes with two sides each, or of some with one side."""
-        mirrored = not axes.side[np.concatenate([first, second])].any()
-        step = bends.step * np.where(axes.side == 0, 1.0, axes.side)
-        most = np.minimum(shared // 2 if mirrored else shared, len(LEVELS[mirrored]))
-        if self.options.budget is not None:
-            supplied = self.along.supplied(levels(axes, step, mirrored))
-            most = np.minimum(most, np.minimum(supplied[first], supplied[second]))
-        size = np.sqrt(np.abs(bends.value[first] * bends.value[second]))
-        plan = pairwise(self.given.structure, self.given.vector, first, second, step)
-        evaluator = _evaluates(self.options)(self.f, plan)
-        evaluator.values = self.led.values
-        asking = cross(axes, step, first, second, most, np.nan_to_num(size), self.request.rtol, self.request.atol)
-        found, evaluations = lead_apart(asking, self.along, evaluator)
-        self.evaluations += evaluations
-        one, other = self.codes[first], self.codes[second]
-        flat = Status.INSENSITIVE.code
-        codes = np.maximum(np.where(one == flat, 0, one), np.where(other == flat, 0, other))
-        codes = np.where((found.value == 0) & ((one == flat) | (other == flat)), flat, codes)
-        codes = np.where(found.codes > 0, found.codes, codes)
-        widest = found.scale * np.maximum(np.abs(step[first]), np.abs(step[second]))
-        self.put(first, second, (found.value, found.truncation, found.rounding), widest, codes)
-        for pair, text in evaluator.faults.texts.items():
-            self.raised[int(first[pair]), int(second[pair])] = text
-
-    def put(self, first: Places, second: Places, numbers: tuple[Array, Array, Array], step: Array, codes: Any) -> None:
-        """Write entries, and their mirror images."""
-        value, truncation, rounding = numbers
-        missing = ~np.isfinite(value + truncation + rounding)
-        parts = (np.where(missing, fill, part) for fill, part in zip((np.nan, 0.0, np.inf), numbers, strict=True))
-        table = self.table
-        into = (table.value, table.truncation, table.rounding, table.step, table.codes)
-        for target, part in zip(into, (*parts, step, codes), strict=True):
-            target[first, second] = target[second, first] = part
-
-    def tell(self) -> None:
-        """Say about every entry that is not plainly converged what its axes, or its pair, are to blame for."""
-        for i, j in np.argwhere(self.table.codes).tolist():
-            code = self.table.codes[i, j]
-            texts = [self.first.told[axis, 0][0] for axis in sorted((i, j)) if self.first.codes[axis, 0] == code]
-            text = texts[0] if texts else STATUSES[code].value.split(";")[0].split(",")[0]
-            raised = self.raised.get((min(i, j), max(i, j)))
-            self.table.told[i, j] = f"{text}; {raised}" if raised else text, None, None
-
-    def result(self) -> Derivative:
-        """Build the Hessian, with the gradient."""
-        structure, remark = self.given.structure, self.along.evaluator.remark
-        dtype = np.longdouble if self.given.vector.dtype == np.longdouble else np.float64
-        fx, noise = float(self.led.centres[0][0]), float(self.first.noise.max())
-        gradient = gathered(
-            self.first,
-            lambda matrix: structure.unflatten(matrix[:, 0], cast=False),
-            evaluations=self.led.evaluations,
-            noise=noise,
-            fx=fx,
-            dtype=dtype,
-            remark=remark,
-        )
-        return gathered(
-            self.table,
-            values_first(structure, structure),
-            evaluations=self.evaluations,
-            noise=noise,
-            fx=fx,
-            dtype=dtype,
-            remark=remark,
-            gradient=gradient,
-        )
+def _order(structure: Structure, values: Values) -> Places:
+    """Give the place of each entry of x in what gradient returned; keys may stand in another order there."""
+    there = {leaf.path: leaf for leaf in values.structure.leaves}
+    like_x = {leaf.path: leaf.shape for leaf in structure.leaves}
+    if values.complex or {path: leaf.shape for path, leaf in there.items()} != like_x:
+        what = f"complex numbers, {values.structure}" if values.complex else values.structure
+        raise InputError(f"gradient returned {what}; expected real numbers, built like x: {structure}")
+    return np.concatenate([np.arange(there[path].start, there[path].stop) for path in like_x])
 
 
-def _blank(codes: NDArray[np.uint8], noise: float) -> Table:
-    """Make a table without any answer, in which every entry has the worse status of its axes."""
-    shape = len(codes), len(codes)
-    empty = np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.inf)
-    return Table(*empty, np.maximum.outer(codes, codes), np.zeros(shape), np.full(shape, noise), {})
+def _symmetrised(table: Table, order: Places) -> Entries:
+    """Take of each two mirror images the one with the better status, or else with the smaller bound."""
+    count = len(order)
+    entries = Entries.blank(*np.triu_indices(count, 1), np.zeros(count, np.uint8))
+    one, other = (entries.first, order[entries.second]), (entries.second, order[entries.first])
+    error, bad = table.truncation + table.rounding, table.codes >= PASSING
+    swap = np.where(bad[one] == bad[other], error[other] < error[one], bad[one])
+    at = np.where(swap, other[0], one[0]), np.where(swap, other[1], one[1])
+    numbers = table.value, table.truncation, table.rounding, table.codes, table.step
+    for into, part in zip(entries.numbers, numbers, strict=True):
+        into[:] = part[at]
+    gap = np.abs(table.value[one] - table.value[other])
+    differ = (gap > error[one] + error[other]) & ~bad[one] & ~bad[other]
+    entries.truncation[differ] = np.maximum(entries.truncation, gap)[differ]
+    entries.codes[differ] = Status.UNRESOLVED.code
+    for place, key in enumerate(zip(*(part.tolist() for part in at), strict=True)):
+        if differ[place]:
+            found = [f"{table.value[i[place], j[place]]:.6g}" for i, j in (one, other)]
+            entries.told[place] = f"not a gradient: its derivative is {' one way round, '.join(found)} the other"
+        elif key in table.told:
+            entries.told[place] = table.told[key][0]
+    return entries
 
 
-def _axes(led: Led, first: Table, along: Along) -> Axes:
-    """Say what the gradient found out about the axes."""
-    plan = along.evaluator.plan
-    x, unit = np.array(plan.starts), np.array(plan.units)
-    value, error, codes = first.value[:, 0], (first.truncation + first.rounding)[:, 0], first.codes[:, 0]
-    noise = np.where(codes == Status.NOISY.code, SPREAD, 1.0) * first.noise[:, 0]
-    reach = first.step[:, 0].copy()
-    # a step far away, up to which f does not change along the axis, says nothing about pairs
-    for axis in np.flatnonzero(codes == Status.INSENSITIVE.code).tolist():
-        reach[axis] = min(reach[axis], first_step(plan.starts[axis], plan.units[axis]))
-    side = np.zeros(x.size)
-    lone = codes == Status.ONE_SIDED.code
-    if lone.any():
-        signs = np.sign(along.coordinates - x[along.elements]) * np.isfinite(along.values)
-        side[lone] = np.sign(np.bincount(along.elements, signs, x.size))[lone]
-        # the estimate names the smallest step of its window; the points before it had twice that, 4 times, ...
-        reach[lone] *= 128.0
-    return Axes(x, float(led.centres[0][0]), value, error, noise, unit, side, reach)
+def _dense(
+    entries: Entries, given: Given, gradient: Derivative, evaluations: int, remark: str
+) -> tuple[Derivative, Table]:
+    """Write the entries and their mirror images into a table, and gather it."""
+    structure = given.structure
+    shape, above, below = (structure.size, structure.size), entries[:2], entries[1::-1]
+
+    def both(part: NDArray[Any]) -> NDArray[Any]:
+        full = np.empty(shape, part.dtype)
+        full[above] = full[below] = part
+        return full
+
+    told: Told = {
+        (int(i[place]), int(j[place])): (text, None, None)
+        for place, text in entries.told.items()
+        for i, j in (above, below)
+    }
+    value, truncation, rounding, codes, step = map(both, entries.numbers)
+    table = Table(value, truncation, rounding, codes, step, np.broadcast_to(gradient.noise, shape), told)
+    found = gathered(
+        table,
+        values_first(structure, structure),
+        evaluations=evaluations,
+        noise=gradient.noise,
+        fx=gradient.fx,
+        dtype=_precision(given),
+        remark=remark,
+        gradient=gradient,
+    )
+    return found, table
+
+
+def _precision(given: Given) -> Any:
+    return np.longdouble if given.vector.dtype == np.longdouble else np.float64

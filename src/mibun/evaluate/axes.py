@@ -29,24 +29,23 @@ USUAL_AXIS: Final = 14
 USUAL_PAIR: Final = 4
 
 
-def split(budget: int | None, axes: int, least: int) -> tuple[int | None, list[int], list[int]]:
-    """Split a budget between the axes, of which each needs `least` points, and the pairs of them.
+def split(budget: int | None, axes: int, pairs: int, least: int) -> tuple[int | None, Places, Places]:
+    """Split a budget between the axes, of which each needs `least` points, and pairs of them.
 
     Returns the part of the axes, and the shares of each axis and of each pair.
 
     Examples
     --------
     >>> from mibun.evaluate.axes import split
-    >>> split(60, 3, 5)
-    (46, [16, 15, 15], [5, 5, 4])
+    >>> split(60, 3, 3, 5)
+    (46, array([16, 15, 15]), array([5, 5, 4]))
     """
-    pairs = axes * (axes - 1) // 2
     if budget is None:
-        return None, [PER_AXIS] * axes, [PER_PAIR] * pairs
+        return None, np.full(axes, PER_AXIS), np.full(pairs, PER_PAIR)
     usual = USUAL_AXIS * axes
     part = max(min(budget, least * axes), budget * usual // (usual + USUAL_PAIR * pairs))
-    own = shares(part, axes, least, part)
-    return part, own, shares(budget - part, pairs, 2, PER_PAIR) if pairs else []
+    own, shared = shares(part, axes, least, part), shares(budget - part, pairs, 2, PER_PAIR) if pairs else []
+    return part, np.array(own, np.intp), np.array(shared, np.intp)
 
 
 class Along:
@@ -58,20 +57,20 @@ class Along:
         Has kept what it was asked.
     lower, upper : arrays
         Bounds of the coordinates; outside of them f is nan.
-    shares : sequence of int
+    shares : array of int
         Values that each axis may take, f(x) among them.
     limited : bool
         What the axes took so far counts, because there is a budget.
     """
 
-    def __init__(self, evaluator: Evaluator, lower: Array, upper: Array, shares: Sequence[int], limited: bool) -> None:
+    def __init__(self, evaluator: Evaluator, lower: Array, upper: Array, shares: Places, limited: bool) -> None:
         self.evaluator, self.lower, self.upper = evaluator, lower, upper
         kept = evaluator.kept or []
         columns = [np.concatenate([part[i].reshape(-1) for part in kept]) if kept else np.zeros(0) for i in range(3)]
         self.elements, self.coordinates, self.values = columns[0].astype(np.intp), columns[1], columns[2]
         keys = zip(self.elements.tolist(), self.coordinates.tolist(), strict=True)
         self.known: dict[tuple[int, float], float] = dict(zip(keys, self.values.tolist(), strict=True))
-        self.shares = np.array(shares, np.intp)
+        self.shares = shares
         self.taken = (
             np.bincount(self.elements, minlength=len(shares)) + 1 if limited else np.zeros(len(shares), np.intp)
         )

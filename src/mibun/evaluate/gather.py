@@ -16,7 +16,7 @@ from mibun.result import Derivative
 from mibun.status import PASSING, STATUSES, Note, Status
 from mibun.structure import Structure
 
-__all__ = ["Arrange", "Table", "gathered", "level", "points_first", "settled", "values_first"]
+__all__ = ["Arrange", "Table", "Told", "gathered", "level", "points_first", "settled", "values_first"]
 
 #: More notes than these are counted, not listed.
 MOST_NOTES: Final = 100
