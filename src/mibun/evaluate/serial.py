@@ -132,13 +132,47 @@ class Serial:
 
     def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate an f of one real number at many real points."""
-        asked = zip(elements.tolist(), coordinates.tolist(), strict=True)
         if not self.plan.rows:
+            asked = zip(elements.tolist(), coordinates.tolist(), strict=True)
             return np.array(self(list(asked)), np.float64).reshape(-1)
-        rows = np.array(self._rows(asked, self._stacked(elements, coordinates)), np.float64).reshape(-1, 1)
+        points = self._stacked(elements, coordinates)
+        if self.values.plain:
+            found = self._floats(elements, coordinates, points)
+        else:
+            asked = zip(elements.tolist(), coordinates.tolist(), strict=True)
+            found = np.array(self._rows(asked, points), np.float64).reshape(-1)
         if self.kept is not None:
-            self.kept.append((elements, coordinates, rows))
-        return rows[:, 0]
+            self.kept.append((elements, coordinates, found.reshape(-1, 1)))
+        return found
+
+    def _floats(self, elements: NDArray[Any], coordinates: NDArray[Any], points: Iterator[Any]) -> NDArray[Any]:
+        """Evaluate an f that returns a float at x, with nothing between its calls: what it returns cannot change."""
+        found: list[Any] = []
+
+        def last() -> tuple[int, float]:
+            return int(elements[len(found)]), coordinates[len(found)].item()
+
+        while len(found) < len(elements):
+            try:
+                found.extend(map(self.f, points))
+            except OUTSIDE as reason:
+                self.faults.met(*last(), reason)
+                found.append(NAN)
+            except Exception as reason:
+                element, coordinate = last()
+                explain(reason, self.plan.name(element), coordinate)
+                raise
+            else:
+                if len(found) < len(elements):
+                    raise RuntimeError("f raised StopIteration")
+        if {float, np.float64}.issuperset(map(type, found)):
+            return np.fromiter(found, np.float64, len(found))
+        for place, value in enumerate(found):
+            row = self.values.row(value)
+            if row is None:
+                self.faults.unexpected(int(elements[place]), coordinates[place].item())
+            found[place] = row[0] if row else NAN
+        return np.array(found, np.float64)
 
     def _stacked(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> Iterator[Any]:
         """Give the rows of stacks, each made for one point: half the time that single points take."""

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.methods.adaptive.curvature import Axes
+from mibun.methods.adaptive.curvature import ENOUGH, Axes
 from mibun.methods.adaptive.ladder import MARGIN, RUNGS
 from mibun.status import Status
 
@@ -28,8 +28,6 @@ Places = NDArray[np.intp]
 
 #: Levels of a corner are halved: all powers of s are there, and a coarse grid has less of their noise.
 LEVELS: Final = {True: RUNGS, False: tuple(2.0**-i for i in range(len(RUNGS)))}
-#: Good enough, relative to the entry and to the geometric mean of the curvatures of its axes.
-ENOUGH: Final = 1e-10
 #: Where more than this is left after all levels, f is not resolved.
 LOST: Final = 1e-3
 
@@ -57,7 +55,7 @@ Asking = Generator[Ask, tuple[Array, Array], Cross]
 
 
 class _Wish(NamedTuple):
-    """When a pair may stop."""
+    """When a pair may stop: by default at `ENOUGH` of its entry, or of the mean of the curvatures of its axes."""
 
     size: Array  #: of the entries to be expected
     rtol: float
@@ -107,7 +105,9 @@ def cross(
         if not active.size:
             break
         i, j = first[active], second[active]
-        moved = np.unique(np.concatenate([i, j]))
+        takes_part = np.zeros(axes.x.size, bool)
+        takes_part[i] = takes_part[j] = True
+        moved = np.flatnonzero(takes_part)
         scales = np.repeat([[s], [-s]][: len(points[k])], active.size, axis=1)
         along, apart = yield Ask(moved, points[k][:, moved], active, scales)
         part, level = np.full(axes.x.size, np.nan), np.full(axes.x.size, np.nan)
