@@ -30,6 +30,10 @@ Places = NDArray[np.intp]
 
 #: The noise of a noisy f is a standard deviation; this many are a bound for the few values of one entry.
 SPREAD: Final = 2.5
+#: Noise makes neighbouring orders agree by chance; the truncation that is read from them counts so many times.
+DOUBT: Final = 2.5
+#: Error of a function that computes in float32, relative to its values.
+FLOAT32: Final = 2.0**-23
 #: Where more than this share of a curvature is in doubt after all pairs, f is not resolved.
 LOST: Final = 1e-3
 FLAT: Final = Status.INSENSITIVE.code
@@ -135,7 +139,10 @@ class Pairs:
         first, along, plan = self.gradient, self.along, self.along.evaluator.plan
         x, unit = np.array(plan.starts), np.array(plan.units)
         value, error, codes = first.value[:, 0], (first.truncation + first.rounding)[:, 0], first.codes[:, 0]
-        noise = np.where(codes == Status.NOISY.code, SPREAD, 1.0) * first.noise[:, 0]
+        noisy = codes == Status.NOISY.code
+        noise = np.where(noisy, SPREAD, 1.0) * first.noise[:, 0]
+        if in_float32(self.led.centres[0][0], along.values):
+            unit = np.maximum(unit, FLOAT32)
         reach = first.step[:, 0].copy()
         # a step far away, up to which f does not change along the axis, says nothing about pairs
         for axis in np.flatnonzero(codes == FLAT).tolist():
@@ -147,15 +154,19 @@ class Pairs:
             side[lone] = np.sign(np.bincount(along.elements, signs, x.size))[lone]
             # the estimate names the smallest step of its window; the points before it had twice that, 4 times, ...
             reach[lone] *= 128.0
-        return Axes(x, float(self.led.centres[0][0]), value, error, noise, unit, side, reach)
+        doubt = np.where(noisy, DOUBT, 1.0)
+        return Axes(x, float(self.led.centres[0][0]), value, error, noise, unit, side, reach, doubt)
 
     def diagonal(self, found: Entries, places: Places, bends: Curvature, spent: NDArray[np.bool_]) -> None:
         """Write down the curvatures along axes."""
         value, truncation, rounding, step = (part[places] for part in bends)
-        codes, error = self.codes[places], truncation + rounding
+        codes, error, slopes = self.codes[places], truncation + rounding, self.gradient
         asked = self.request.rtol or self.request.atol
         wanted = self.request.atol + (self.request.rtol if asked else LOST) * np.abs(value)
-        lost = ~(error < np.inf) | ((truncation > rounding) & (error > wanted))
+        # what is lost of the slope on one side is rounding to its curvature, though it may be truncation itself
+        sided = (codes == Status.ONE_SIDED.code) & (slopes.truncation > slopes.rounding)[places, 0]
+        limited = (truncation > rounding) & (codes != Status.NOISY.code) | sided
+        lost = ~(error < np.inf) | (limited & (error > wanted))
         doubt = np.where(spent[places], Status.BUDGET_SPENT.code, Status.UNRESOLVED.code)
         value = np.where(codes == FLAT, 0.0, value)
         found.put(places, (value, truncation, rounding), step, np.where(lost, doubt, codes))
@@ -189,7 +200,14 @@ class Pairs:
         for place in np.flatnonzero(found.codes).tolist():
             code, axes = found.codes[place], sorted({int(found.first[place]), int(found.second[place])})
             blamed = [axis for axis in axes if self.gradient.codes[axis, 0] == code]
-            text = STATUSES[code].value.split(";")[0].split(",")[0]
+            text = STATUSES[code].value.split(":")[0]
             if blamed:
                 text = f"along {name(blamed[0])}: {self.gradient.told[blamed[0], 0][0]}"
             found.told[place] = f"{text}; {self.raised[place]}" if place in self.raised else text
+
+
+def in_float32(fx: float, values: Array) -> bool:
+    """Tell whether f changes and all its values have at most 24 bits (Veltkamp), as those of float32."""
+    wide = values * 536870913.0
+    fine = np.isfinite(wide)
+    return bool((wide - (wide - values) == values)[fine].all() and (values[fine] != fx).any())

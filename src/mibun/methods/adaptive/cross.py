@@ -118,7 +118,8 @@ def cross(
         row = [((_part(apart, axes.fx) - part[i]) - part[j]) / area]
         lost = [4 * MARGIN * rough / np.abs(area)]
         factors = [1 / (t[k - m] / t[k] - 1) for m in range(1, k + 1)]
-        done = _extended(found, active, (row, lost), (table, losses), factors, wish, s)
+        doubt = np.maximum(axes.doubt[i], axes.doubt[j])
+        done = _extended(found, active, (row, lost), (table, losses), factors, doubt, wish, s)
         stay = ~done & (most[active] > k + 1)
         found.codes[active[~done & ~stay]] = Status.BUDGET_SPENT.code if k + 1 < len(t) else 0
         active = active[stay]
@@ -143,6 +144,7 @@ def _extended(
     rows: tuple[list[Array], list[Array]],
     before: tuple[list[Array], list[Array]],
     factors: list[float],
+    doubt: Array,
     wish: _Wish,
     s: float,
 ) -> NDArray[np.bool_]:
@@ -162,6 +164,7 @@ def _extended(
             gap = np.abs(new - value)
             slow = (gap > 2 * rounding) & (gap > np.abs(row[-1] - before[0][m - 1]) / 4)
             truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 4))
+        truncation *= doubt
         bound, known = truncation + rounding, found.truncation[active] + found.rounding[active]
         # where a closer look contradicts a bound, that one agreed by chance
         better = (bound < known) | (np.abs(new - found.value[active]) > bound + known)

@@ -45,6 +45,7 @@ class Axes(NamedTuple):
     unit: Array  #: relative spacing of the floats
     side: Array  #: 0, or the sign of the only side on which f can be evaluated
     reach: Array  #: steps up to which f was found to be smooth
+    doubt: Array  #: factor of truncations: more than 1 where noise can hide them
 
 
 class Seen(NamedTuple):
@@ -119,7 +120,7 @@ def _quotients(axes: Axes, pairs: Seen) -> tuple[Array, Array]:
     return bend / step**2, lost / step**2
 
 
-def best_windows(t: Array, quotient: Array, lost: Array) -> Windows:
+def best_windows(t: Array, quotient: Array, lost: Array, doubt: Array) -> Windows:
     """Extrapolate every window of neighbouring rows to t = 0, and take the one with the least bound for each column.
 
     Parameters
@@ -128,6 +129,8 @@ def best_windows(t: Array, quotient: Array, lost: Array) -> Windows:
         What the truncation is a power series in, largest first.
     quotient, lost : arrays like t
         The values, and bounds on their rounding; nan where there is none.
+    doubt : array
+        Factor of the truncations.
     """
     rows, every = len(quotient), np.arange(quotient.shape[1])
     value, rounding, before = quotient, lost, quotient
@@ -141,7 +144,7 @@ def best_windows(t: Array, quotient: Array, lost: Array) -> Windows:
         if j > 1:
             slow = (gap > 2 * rounding) & (gap > np.abs(value[1:] - before[1:-1]) / 4)
             truncation = np.where(slow, 2 * gap, np.maximum(truncation, gap / 4))
-        found.append((new, truncation, rounding))
+        found.append((new, doubt * truncation, rounding))
         before, value = value, new
     values, truncations, roundings = (np.concatenate(parts) for parts in zip(*found, strict=True))
     bounds = truncations + roundings
@@ -209,7 +212,7 @@ def _weighed(axes: Axes, pairs: Seen) -> tuple[Windows, NDArray[np.bool_]]:
     """Take the best window of each axis, and tell where there is one."""
     quotient, lost = _quotients(axes, pairs)
     t = np.where(axes.side == 0, pairs.step**2, pairs.step)
-    best = best_windows(t, quotient, lost)
+    best = best_windows(t, quotient, lost, axes.doubt)
     return best, np.isfinite(best.rounding)
 
 
