@@ -1,7 +1,7 @@
 """The verb hessian: the second derivatives of a function that returns one number, with its gradient."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,18 @@ Places = NDArray[np.intp]
 LEAST: Final = 5
 
 
+class Found(NamedTuple):
+    """What was found, before it has the shape of a result."""
+
+    entries: Entries
+    gradient: Derivative
+    evaluations: int
+    remark: str
+
+
 @documented
 def hessian(
-    f: Callable[[Any], Any],
+    f: Callable[[Any], Any] | None,
     x: Any,
     *,
     gradient: Callable[[Any], Any] | None = None,
@@ -52,11 +61,11 @@ def hessian(
     Parameters
     ----------
     f : callable
-        From x to one real number, as a number or as an array with one entry.
+        From x to one real number, as a number or as an array with one entry. It can be None where `gradient` is given.
     x : number, array of shape S or structure
     gradient : callable, optional
         From x to the gradient of f, built like x. The Hessian is then its Jacobian, for about 12 calls an entry of x
-        and not that many a pair; f itself is not called, and `evaluations`, `budget` and `noise` are those of gradient.
+        and none for the pairs; f is not called, and `evaluations`, `budget`, `noise`, `vectorized` are about gradient.
     {options}
 
     Returns
@@ -69,6 +78,22 @@ def hessian(
     ------
     {errors}
 
+    Notes
+    -----
+    The even parts of f along an axis and along two axes at once, over the squares of the steps, are extrapolated by
+    Neville's scheme (Richardson 1911; Bulirsch and Stoer 1964). The steps are those of the gradient, and wider ones
+    where rounding asks for them: it is divided by their squares, so a Hessian has 11 digits where a gradient has 14,
+    and a million added to f costs six of them. The shares of entries whose error covers the truth stand in
+    `benchmarks/results/second_order.md`: more than 99 % of smooth ones. Under noise that is as large as the changes of
+    f on its natural scale it is less.
+
+    An entry has the worse status of its two axes, and at a kink of one of them it is nan. It fails where the gradient
+    does, and where f has a kink in a direction between two axes and none along them, as ``abs(x[0] * x[1])`` has at 0:
+    of two axes only points with both steps forward or both backward are looked at.
+
+    Without a budget an axis takes at most 40 evaluations for the gradient and 32 more, and a pair at most 16. A budget
+    is split in the proportion of 14 for an axis to 4 for a pair.
+
     Examples
     --------
     >>> import numpy as np
@@ -78,9 +103,17 @@ def hessian(
     (True, True)
     >>> bool(np.all(abs(d.gradient.value - [24.0, 9.0]) <= d.gradient.error))
     True
+
+    With a gradient of yours, which costs less and keeps twice the digits:
+
+    >>> d = mb.hessian(None, [3.0, 4.0], gradient=lambda x: np.array([2 * x[0] * x[1], x[0] ** 2]))
+    >>> bool(np.all(abs(d.value - [[8.0, 6.0], [6.0, 0.0]]) <= d.error)), bool(np.all(d.error < 1e-12))
+    (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = asked(f, *options)
+    if gradient is not None and not callable(gradient):
+        raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
+    chosen, request = asked(f if gradient is None else gradient, *options)
     given = taken(x, bounds)
     if gradient is not None:
         return warned(*_of_gradient(gradient, chosen, request, given, options))
@@ -89,47 +122,57 @@ def hessian(
             f'method is {method!r}; the second derivatives of f are found by "adaptive" alone; with gradient= the '
             "Hessian is a Jacobian, and every method does"
         )
-    return warned(*_of_function(f, chosen, request, given, options))
+    return warned(*_of_function(cast(Callable[[Any], Any], f), chosen, request, given, options))
 
 
 def _of_function(
     f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
 ) -> tuple[Derivative, Table]:
-    """Differentiate f twice."""
+    """Differentiate f twice, by all pairs."""
+    first, second = np.triu_indices(given.structure.size, 1)
+    return _dense(_paired(f, method, request, given, options, first, second), given)
+
+
+def _paired(
+    f: Callable[[Any], Any],
+    method: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    first: Places,
+    second: Places,
+) -> Found:
+    """Differentiate f along each axis twice, and by the pairs (first, second)."""
 
     def evaluates(plan: Plan) -> Serial | Vectorized:
         return Vectorized(f, plan) if options.vectorized else Serial(f, plan)
 
-    structure, budget = given.structure, options.budget
+    structure, limited = given.structure, options.budget is not None
     evaluator = evaluates(coordinatewise(structure, given.vector))
     evaluator.kept = []
-    first, second = np.triu_indices(structure.size, 1)
-    part, own, shared = split(budget, structure.size, first.size, LEAST)
+    part, own, shared = split(options.budget, structure.size, first.size, LEAST)
     led = lead_all(method, evaluator.plan, request, given, evaluator, part, scalar=True)
     if led.values.complex:
         raise InputError("f(x) is complex; a Hessian is that of a real number, ask for f.real and f.imag one by one")
-    along = Along(evaluator, given.lower, given.upper, own, budget is not None)
-    pairs = Pairs(evaluates, given, request, led, along)
+    pairs = Pairs(evaluates, given, request, led, Along(evaluator, given.lower, given.upper, own, limited))
     with np.errstate(all="ignore"):
-        entries = pairs.entries(first, second, shared, budget is not None)
-    fx, slopes = float(led.centres[0][0]), pairs.gradient
-
-    def arrange(matrix: NDArray[Any]) -> Any:
-        return structure.unflatten(matrix[:, 0], cast=False)
-
-    dtype, noise = _precision(given), float(slopes.noise.max())
-    gradient = gathered(
-        slopes, arrange, evaluations=led.evaluations, noise=noise, fx=fx, dtype=dtype, remark=evaluator.remark
+        entries = pairs.entries(first, second, shared, limited)
+    slopes = gathered(
+        pairs.gradient,
+        lambda matrix: structure.unflatten(matrix[:, 0], cast=False),
+        evaluations=led.evaluations,
+        noise=float(pairs.gradient.noise.max()),
+        fx=float(led.centres[0][0]),
+        dtype=_precision(given),
+        remark=evaluator.remark,
     )
-    return _dense(entries, given, gradient, pairs.evaluations, evaluator.remark)
+    return Found(entries, slopes, pairs.evaluations, evaluator.remark)
 
 
 def _of_gradient(
-    gradient: Any, method: Method, request: Request, given: Given, options: Options
+    gradient: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
 ) -> tuple[Derivative, Table]:
     """Differentiate the gradient of f, and take of each two mirror images the one that is known better."""
-    if not callable(gradient):
-        raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
     structure, plan = given.structure, coordinatewise(given.structure, given.vector)
     evaluator = Vectorized(gradient, plan) if options.vectorized else Serial(gradient, plan)
     led = lead_all(method, plan, request, given, evaluator, options.budget)
@@ -142,7 +185,7 @@ def _of_gradient(
         evaluations=1,
         noise=float(level.max()),
     )
-    return _dense(_symmetrised(table, order), given, slopes, led.evaluations, evaluator.remark)
+    return _dense(Found(_symmetrised(table, order), slopes, led.evaluations, evaluator.remark), given)
 
 
 def _order(structure: Structure, values: Values) -> Places:
@@ -179,10 +222,9 @@ def _symmetrised(table: Table, order: Places) -> Entries:
     return entries
 
 
-def _dense(
-    entries: Entries, given: Given, gradient: Derivative, evaluations: int, remark: str
-) -> tuple[Derivative, Table]:
+def _dense(found: Found, given: Given) -> tuple[Derivative, Table]:
     """Write the entries and their mirror images into a table, and gather it."""
+    entries, gradient, evaluations, remark = found
     structure = given.structure
     shape, above, below = (structure.size, structure.size), entries[:2], entries[1::-1]
 
@@ -198,7 +240,7 @@ def _dense(
     }
     value, truncation, rounding, codes, step = map(both, entries.numbers)
     table = Table(value, truncation, rounding, codes, step, np.broadcast_to(gradient.noise, shape), told)
-    found = gathered(
+    result = gathered(
         table,
         values_first(structure, structure),
         evaluations=evaluations,
@@ -208,7 +250,7 @@ def _dense(
         remark=remark,
         gradient=gradient,
     )
-    return found, table
+    return result, table
 
 
 def _precision(given: Given) -> Any:

@@ -203,6 +203,8 @@ class Pairs:
             text = STATUSES[code].value.split(":")[0]
             if blamed:
                 text = f"along {name(blamed[0])}: {self.gradient.told[blamed[0], 0][0]}"
+            if code == Status.KINK.code:
+                text = f"{text}: there is no derivative of order 2"
             found.told[place] = f"{text}; {self.raised[place]}" if place in self.raised else text
 
 
