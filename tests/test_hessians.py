@@ -152,6 +152,14 @@ def test_the_scale_is_found_along_each_axis(scale):
     assert (found.error <= 1e-7 * np.abs(truth)).all()
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_values_may_be_huge_or_tiny(scale):
+    found = mb.hessian(lambda x: scale * wave(x), AT)
+    truth = scale * wave_hessian(AT)
+    assert covered(found, truth).all()
+    assert (found.error <= 1e-8 * np.abs(truth).max()).all()
+
+
 # --- Cost ----------------------------------------------------------------------------------------------------------
 
 

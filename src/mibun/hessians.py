@@ -226,20 +226,16 @@ def _dense(found: Found, given: Given) -> tuple[Derivative, Table]:
     """Write the entries and their mirror images into a table, and gather it."""
     entries, gradient, evaluations, remark = found
     structure = given.structure
-    shape, above, below = (structure.size, structure.size), entries[:2], entries[1::-1]
-
-    def both(part: NDArray[Any]) -> NDArray[Any]:
-        full = np.empty(shape, part.dtype)
-        full[above] = full[below] = part
-        return full
-
+    above, below = entries[:2], entries[1::-1]
+    places = np.empty((structure.size, structure.size), np.intp)
+    places[above] = places[below] = np.arange(entries.first.size)
     told: Told = {
         (int(i[place]), int(j[place])): (text, None, None)
         for place, text in entries.told.items()
         for i, j in (above, below)
     }
-    value, truncation, rounding, codes, step = map(both, entries.numbers)
-    table = Table(value, truncation, rounding, codes, step, np.broadcast_to(gradient.noise, shape), told)
+    value, truncation, rounding, codes, step = (part[places] for part in entries.numbers)
+    table = Table(value, truncation, rounding, codes, step, np.broadcast_to(gradient.noise, places.shape), told)
     result = gathered(
         table,
         values_first(structure, structure),

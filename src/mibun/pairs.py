@@ -180,10 +180,12 @@ class Pairs:
         if limited:
             supplied = self.along.supplied(levels(axes, step, mirrored))
             most = np.minimum(most, np.minimum(supplied[first], supplied[second]))
-        size = np.nan_to_num(np.sqrt(np.abs(bends.value[first] * bends.value[second])))
+        roots = np.nan_to_num(np.sqrt(np.abs(bends.value)))  # their products do not overflow
         evaluator = self.evaluates(pairwise(self.given.structure, self.given.vector, first, second, step))
         evaluator.values = self.led.values
-        asking = cross(axes, step, first, second, most, size, self.request.rtol, self.request.atol)
+        asking = cross(
+            axes, step, first, second, most, roots[first] * roots[second], self.request.rtol, self.request.atol
+        )
         got, evaluations = lead_apart(asking, self.along, evaluator)
         self.apart += evaluations
         one, other = self.codes[first], self.codes[second]

@@ -172,18 +172,14 @@ def pairwise(
     rest = vector - starts if vector.dtype.itemsize > 8 else None
     flat = structure.kind == "array"
     reshaped = structure.leaves[0].shape if flat and len(structure.leaves[0].shape) != 1 else None
-    ones: list[int] = first.tolist()
-    others: list[int] = second.tolist()
-    centres: list[float] = starts.tolist()
-    widths: list[float] = steps.tolist()
+    moving = [(places, starts[places], steps[places]) for places in (first, second)]
 
     def point(pair: int, scale: Any) -> Any:
-        moved, one, other = vector.copy(), ones[pair], others[pair]
-        moved[one] = centres[one] + scale * widths[one]
-        moved[other] = centres[other] + scale * widths[other]
-        if rest is not None:
-            moved[one] += rest[one]
-            moved[other] += rest[other]
+        moved = vector.copy()
+        for places, start, width in moving:
+            moved[places[pair]] = start[pair] + scale * width[pair]
+            if rest is not None:
+                moved[places[pair]] += rest[places[pair]]
         if flat:
             return moved if reshaped is None else moved.reshape(reshaped)
         return structure.unflatten(moved)
@@ -192,15 +188,15 @@ def pairwise(
         block = np.empty((pairs.size, vector.size), vector.dtype)
         block[:] = vector
         rows = np.arange(pairs.size)
-        for moving in (first[pairs], second[pairs]):
-            moved = starts[moving] + scales * steps[moving]
-            block[rows, moving] = moved if rest is None else moved + rest[moving]
+        for places, start, width in moving:
+            moved, at = start[pairs] + scales * width[pairs], places[pairs]
+            block[rows, at] = moved if rest is None else moved + rest[at]
         return block if flat and reshaped is None else structure.unflatten(block)
 
     def name(pair: int) -> str:
-        return f"the share of the steps of {structure.name(ones[pair])} and {structure.name(others[pair])}"
+        return f"the share of the steps of {structure.name(int(first[pair]))} and {structure.name(int(second[pair]))}"
 
-    count = len(ones)
+    count = first.size
     units, rows = [unit(vector.dtype)] * count, flat and reshaped is None
     return Plan([0.0] * count, units, True, point, stack, vector.nbytes, name, rows)
 
