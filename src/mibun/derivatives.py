@@ -18,7 +18,7 @@ from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
 from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
-from mibun.options import Options, asked, documented
+from mibun.options import Options, asked, documented, ordered
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise
 from mibun.result import Derivative, number
 from mibun.status import Note, Status
@@ -35,6 +35,7 @@ def derivative(
     f: Callable[[Any], Any],
     x: Any,
     *,
+    order: int = 1,
     method: Any = "adaptive",
     rtol: float | None = None,
     atol: float = 0.0,
@@ -52,6 +53,8 @@ def derivative(
     x : number or array of shape X
         Every entry is a point on its own. Complex x means an analytic f: its slopes along the real and the imaginary
         axis are both taken, and where they differ f is refused (status unresolved).
+    order : int
+        Of the derivative: 1 to 4, or to 8 with ``method="complex"``. Default: 1.
     {options}
 
     Returns
@@ -73,9 +76,13 @@ def derivative(
     >>> d = mb.derivative(lambda t: [math.cos(t), math.sin(t)], [0.0, 1.0])
     >>> d.value.shape, bool(abs(d.value[1, 0] + math.sin(1.0)) <= d.error[1, 0])
     ((2, 2), True)
+    >>> d = mb.derivative(math.exp, 0.0, order=4)
+    >>> abs(d.value - 1.0) <= d.error < 1e-6
+    True
     """
     known: tuple[Any, ...] = ()
     chosen, request = asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
+    request = ordered(chosen, request, order)
     if (type(x) is float or type(x) is int) and bounds is None and not vectorized and abs(x) <= LARGEST:
         found, f0 = _number(f, float(x), chosen, request)
         if found is not None:
@@ -94,7 +101,7 @@ def derivative(
     table = Table.of(led)
     centres = np.array(led.centres)
     if vector.dtype.kind == "c":
-        table, centres = table.analytic(), centres[: len(centres) // 2]
+        table, centres = table.analytic(request.order), centres[: len(centres) // 2]
     if led.values.complex:
         centres = _joined(centres)
     arrange = points_first(structure.leaves[0].shape, led.values.structure)

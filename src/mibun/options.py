@@ -11,9 +11,11 @@ from mibun.errors import InputError
 from mibun.methods import choose_method
 from mibun.result import Derivative
 
-__all__ = ["Options", "asked", "documented"]
+__all__ = ["Options", "asked", "documented", "ordered"]
 
 DEFAULT: Final = Request()
+#: Order of a derivative, by the circle.
+HIGHEST: Final = 8
 
 OPTIONS: Final = """
     method : str or method value
@@ -92,6 +94,28 @@ def asked(
     most = DEFAULT.budget if budget is None else min(int(budget), DEFAULT.budget)
     level_given = None if noise is None else float(noise)
     return choose_method(method), Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most)
+
+
+def ordered(method: Method, request: Request, order: Any) -> Request:
+    """Check the order of a derivative against what the method can do, and ask for it.
+
+    A method says by its attribute `orders` which ones it can; without it that is the first alone.
+    """
+    if type(order) is int and order == 1:
+        return request
+    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 1 <= order <= HIGHEST:
+        raise InputError(
+            f'order is {order!r}; expected a whole number from 1 to 4, or to {HIGHEST} with method="complex"'
+        )
+    orders = getattr(method, "orders", range(1, 2))
+    if order not in orders:
+        wanted = (
+            'write method="complex" for orders above 4, with an f that accepts complex numbers'
+            if order > 4
+            else 'write method="adaptive"'
+        )
+        raise InputError(f"order is {order} with {method}; its highest is {max(orders)}: {wanted}")
+    return request._replace(order=int(order))
 
 
 def _real(given: Any) -> bool:

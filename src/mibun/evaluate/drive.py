@@ -102,7 +102,7 @@ def lead(
         What f raises: at x, at every other point, or anything but ArithmeticError and ValueError.
     """
     count = len(plan.starts)
-    least, asks_x = _first_round(method, plan.starts[0], plan.units[0])
+    least, asks_x = _first_round(method, plan.starts[0], plan.units[0], requests[0].order)
     served = [element for element, share in enumerate(shares(budget, count, least)) if share]
     centred = [0] if plan.shared or not served else served
     centres = evaluator.centres(centred) if centres is None else centres
@@ -125,9 +125,9 @@ def lead(
     return Led(leading.estimates, centres, leading.evaluations, evaluator.faults, evaluator.values)
 
 
-def _first_round(method: Method, x: float, unit: float) -> tuple[int, bool]:
+def _first_round(method: Method, x: float, unit: float, order: int) -> tuple[int, bool]:
     """Count the points without which a method says nothing, x among them, and say whether it asks for x itself."""
-    conversation = method.converse(x, Request(unit=unit))
+    conversation = method.converse(x, Request(unit=unit, order=order))
     try:
         points = next(conversation)
     except StopIteration:
