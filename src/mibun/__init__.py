@@ -1,7 +1,8 @@
 """Derivatives of anything that can be evaluated, and networks that learn by them.
 
-`derivative`, `partial`, `gradient`, `directional`, `jacobian` and `vjp` differentiate what can only be evaluated, with
-an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are their methods.
+`derivative`, `partial`, `mixed`, `gradient`, `directional`, `jacobian` and `vjp` differentiate what can only be
+evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are their
+methods.
 `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw` the
 pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
 """
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mibun import book, draw, errors, learn
-    from mibun.derivatives import derivative, directional, gradient, jacobian, partial, vjp
+    from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
     from mibun.result import Derivative, Status
@@ -35,6 +36,7 @@ __all__ = [
     "gradient",
     "jacobian",
     "learn",
+    "mixed",
     "partial",
     "vjp",
 ]
@@ -42,7 +44,7 @@ __version__ = "0.1.0"
 
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
-    "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "partial", "vjp"),
+    "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),

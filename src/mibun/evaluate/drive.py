@@ -75,6 +75,7 @@ def lead(
     budget: int | None = None,
     scalar: bool = False,
     centres: list[list[float]] | None = None,
+    most: int = MOST,
 ) -> Led:
     """Lead one conversation for each element and each number that f returns, in lock-step.
 
@@ -93,6 +94,8 @@ def lead(
         f must return one number, in any shape.
     centres : list, optional
         f(x), where it is known already.
+    most : int
+        Most points of one conversation.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def lead(
     """
     count = len(plan.starts)
     least, asks_x = _first_round(method, plan.starts[0], plan.units[0], requests[0].order)
-    served = [element for element, share in enumerate(shares(budget, count, least)) if share]
+    served = [element for element, share in enumerate(shares(budget, count, least, most)) if share]
     centred = [0] if plan.shared or not served else served
     centres = evaluator.centres(centred) if centres is None else centres
     outputs, layout = evaluator.values.size, evaluator.values.structure
@@ -112,10 +115,10 @@ def lead(
             f"f returned {layout.size} numbers at x, {layout}; a gradient is that of one number, "
             "use jacobian, or vjp with a cotangent"
         )
-    pools = shares(budget, count, least, MOST * outputs)
-    leading = Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)])
+    pools = shares(budget, count, least, most * outputs)
+    leading = Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)], most)
     for element in served:
-        own = min(MOST, pools[element]) - (not asks_x)
+        own = min(most, pools[element]) - (not asks_x)
         row = centres[0] if plan.shared else centres[centred.index(element) if len(centred) < count else element]
         leading.open(element, requests[element]._replace(budget=own), row, pools[element] - 1)
     leading.run()
@@ -154,7 +157,9 @@ class Leading:
         evaluator: Serial | Vectorized,
         evaluations: int,
         estimates: list[list[Estimate]],
+        most: int = MOST,
     ) -> None:
+        self.most = most
         self.method, self.plan, self.evaluator = method, plan, evaluator
         self.evaluations, self.estimates = evaluations, estimates
         self.requests: dict[int, Request] = {}
@@ -202,12 +207,13 @@ class Leading:
         lower, upper, new = request.lower, request.upper, []
         for point in talk.points:
             if point not in seen:
-                if lower <= point.real <= upper and abs(point) < math.inf:
+                # a point of several axes is checked by its method, which knows the bounds of each
+                if isinstance(point, tuple) or (lower <= point.real <= upper and abs(point) < math.inf):
                     new.append(point)
                 else:
                     seen[point] = self.missing
         new = list(dict.fromkeys(new))
-        if len(new) > self.left[element] or talk.taken + len(talk.points) > MOST:
+        if len(new) > self.left[element] or talk.taken + len(talk.points) > self.most:
             return False
         self.left[element] -= len(new)
         for point in new:

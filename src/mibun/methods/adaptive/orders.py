@@ -24,10 +24,6 @@ from mibun.status import Status
 
 __all__ = ["higher"]
 
-#: Values that are kept for the pairs beyond the search for the slope.
-KEPT: Final = 4
-#: Values of a ladder of five pairs.
-LEAST: Final = 11
 #: A bound this share of the value is good enough for no larger step to be tried, for each order.
 ENOUGH: Final = (0.0, 1e-12, 1e-10, 1e-8, 1e-6)
 #: What cannot be seen beside the change of f.
@@ -56,8 +52,7 @@ class Pair(NamedTuple):
 def higher(slope: Start, x: float, request: Request) -> Asking:
     """Converse about the derivative of order 2, 3 or 4; `slope` starts the conversation about the first one."""
     order, budget = request.order, request.budget
-    first = budget - KEPT if budget >= LEAST + KEPT else budget
-    talk = slope(x, request._replace(order=1, rtol=0.0, atol=0.0, budget=first))
+    talk = slope(x, request._replace(order=1, rtol=0.0, atol=0.0))
     asked: list[float] = []
     answers: list[float] = []
     try:
