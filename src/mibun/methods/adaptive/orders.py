@@ -30,10 +30,14 @@ ENOUGH: Final = (0.0, 1e-12, 1e-10, 1e-8, 1e-6)
 SMALL: Final = 1e-12
 #: Rounding inside of f may be so many times that of its value and of x; more than for the slope, whose bound is the
 #: least of few windows.
-MARGIN: Final = 2.5
+MARGIN: Final = 4.0
 #: Standard deviations of the noise that the bound has, and what the choice of the best window adds.
 SIGMAS: Final = 5.0 * 1.15
 CHOSEN: Final = 1.5
+#: The derivatives of both sides differ where they are so many of their bounds apart.
+APART: Final = 64.0
+#: Points that the search for the slope takes at least where a higher derivative has a kink.
+TROUBLE: Final = 20
 #: Steps of the last ladder that are used, from its largest on.
 REACH: Final = 1024.0
 
@@ -42,7 +46,7 @@ Start = Callable[[float, Request], Conversation]
 
 
 class Pair(NamedTuple):
-    """f at x + h and x - h; of one side, `down` is f(x)."""
+    """f at x + h and x - h; the side that is not known has f(x)."""
 
     h: float
     up: float
@@ -86,42 +90,75 @@ class Climb:
     ) -> None:
         self.x, self.f0, self.slope, self.request = x, answers[asked.index(x)], slope, request
         self.order, self.noisy = request.order, slope.status is Status.NOISY
+        self.troubled = len(asked) > TROUBLE
         self.side = 0
         if slope.status is Status.ONE_SIDED:
-            self.side = 1 if "right" in slope.message else -1
+            self.side = 1 if asked[-1] > x else -1
         self.pairs: list[Pair] = []
-        self.keep(asked, answers, slope.step / REACH, slope.step * 1.0001)
+        searched = slope.status.passes and not self.side
+        self.keep(asked, answers, *((slope.step / REACH, slope.step * 1.0001) if searched else (0.0, math.inf)))
 
     def keep(self, asked: Sequence[float], answers: Sequence[float], least: float, most: float) -> bool:
-        """Keep the pairs whose step is in a range, where f is finite; of one side, all points; False if none is new."""
-        known, before = {pair.h for pair in self.pairs}, len(self.pairs)
+        """Keep the pairs whose step is in a range, where f is finite; of one side its points; False if none is new."""
+        known, before, f0 = {pair.h for pair in self.pairs}, len(self.pairs), self.f0
         for i, (point, value) in enumerate(zip(asked, answers, strict=True)):
             if self.side:
-                h, down = (point - self.x) * self.side, self.f0
+                h = (point - self.x) * self.side
+                pair = Pair(h, value, f0) if self.side > 0 else Pair(h, f0, value)
             elif point > self.x and i + 1 < len(asked) and asked[i + 1] < self.x:
-                h, down = (point - asked[i + 1]) / 2, answers[i + 1]
+                pair = Pair((point - asked[i + 1]) / 2, value, answers[i + 1])
             else:
                 continue
-            inside = h > 0 if self.side else least <= h <= most
-            if inside and h not in known and math.isfinite(value + down):
-                known.add(h)
-                self.pairs.append(Pair(h, value, down))
+            if 0.0 < pair.h not in known and least <= pair.h <= most and math.isfinite(pair.up + pair.down):
+                known.add(pair.h)
+                self.pairs.append(pair)
         self.pairs.sort()
         return len(self.pairs) > before
 
-    def windows(self, order: int) -> Windows:
-        """Give the windows for a derivative, but for the factor order!."""
-        samples = []
+    def choice(self, order: int, side: int, most: float = math.inf) -> Choice:
+        """Give the derivative of an order from the best window, of pairs or of one side, of steps up to `most`."""
+        best = self.windows(order, side, most).best()
+        factor = math.factorial(order) * (side**order if side else 1)
+        return best._replace(
+            value=factor * best.value, truncation=abs(factor) * best.truncation, rounding=abs(factor) * best.rounding
+        )
+
+    def windows(self, order: int, side: int, most: float) -> Windows:
+        """Give the windows for a derivative, but for the factor order! and, on the left, the sign."""
+        samples, even = [], order % 2 == 0
         for h, up, down in self.pairs:
+            if h > most:
+                break
             level = self.level(h, up, down)
-            even = order % 2 == 0 and not self.side
-            unit = h * h if even else h
-            change = ((up - self.f0) - (self.f0 - down)) / 2 if even else (up - down) / (1 if self.side else 2)
-            own = level / math.sqrt(2) if self.noisy and not self.side else level
-            samples.append(Sample(h, change / unit, own / unit, level / unit if even or self.side else 0.0))
-        if self.side:
-            return Windows(samples, 1, order - 1, self.noisy)
-        return Windows(samples, 2, (order - 1) // 2, self.noisy)
+            if side:
+                samples.append(Sample(h, ((up if side > 0 else down) - self.f0) / h, level / h, level / h))
+                continue
+            unit, own = (h * h if even else h), level / math.sqrt(2) if self.noisy else level
+            change = (up - self.f0) - (self.f0 - down) if even else up - down
+            samples.append(Sample(h, change / 2 / unit, own / unit, level / unit if even else 0.0))
+        return Windows(samples, *((1, order - 1) if side else (2, (order - 1) // 2)), self.noisy)
+
+    def bent(self) -> Estimate | None:
+        """Find the lowest order at which the derivatives from the left and from the right differ.
+
+        Those of a kink differ at all scales, so they are compared at the smaller step of both.
+        """
+        for order in range(2, self.order + 1):
+            top = min(self.choice(order, side).step for side in (-1, 1))
+            left, right = (self.choice(order, side, top) for side in (-1, 1))
+            if self.differ(left, right):
+                a, b = left.value, right.value
+                text = f"the derivatives of order {order} from the left ({a:.6g}) and from the right ({b:.6g}) differ"
+                rounding, noise = left.error + right.error, self.slope.noise
+                found = Estimate((a + b) / 2, abs(b - a) / 2, rounding, Status.KINK, top, noise, text, a, b)
+                return found if order == self.order else _nowhere(found, self.order)
+        return None
+
+    def differ(self, left: Choice, right: Choice) -> bool:
+        """Tell whether a gap is far above both bounds; where f looks smooth at some step, it must be a large one."""
+        share = 1 / 2 if self.slope.status.passes else 1 / 64
+        gap = abs(right.value - left.value)
+        return gap > max(APART * (left.error + right.error), share * abs(left.value), share * abs(right.value))
 
     def level(self, h: float, up: float, down: float) -> float:
         """Bound the error of one value of a pair, which may be larger than near x; or give its standard deviation."""
@@ -133,17 +170,9 @@ class Climb:
         size = max(abs(f0), abs(up - f0), abs(down - f0))
         return MARGIN * max(self.slope.noise, eps * size + (EPS * abs(x) + missed) * slope)
 
-    def choice(self, order: int) -> Choice:
-        """Give the derivative from the best window."""
-        best, factor = self.windows(order).best(), math.factorial(order)
-        sign = self.side ** (order - 1) if self.side else 1
-        return best._replace(
-            value=sign * factor * best.value, truncation=factor * best.truncation, rounding=factor * best.rounding
-        )
-
     def go(self, spare: int) -> Asking:
         """Look for the best window, and ask for more pairs where that helps."""
-        best = self.choice(self.order)
+        best = self.choice(self.order, self.side)
         low, high = best.value - best.error, best.value + best.error
         while spare >= 2 and not self.enough(best):
             steps = self.next_steps(best, spare)
@@ -154,7 +183,7 @@ class Climb:
             spare -= len(points)
             if not self.keep(points, values, 0.0, math.inf):
                 break
-            found = self.choice(self.order)
+            found = self.choice(self.order, self.side)
             if (not low <= found.value <= high and math.isfinite(best.error)) or not found.error < best.error:
                 break
             gain, best = found.error / best.error, found
@@ -193,14 +222,16 @@ class Climb:
 
     def told(self, best: Choice) -> Estimate:
         """Make the answer."""
-        more = CHOSEN if self.noisy else 1.0
-        rounding = more * best.rounding + 4 * EPS * abs(best.value)
+        kink = self.bent() if self.troubled and not self.side and not self.noisy else None
+        if kink:
+            return kink
+        rounding = best.rounding * (CHOSEN if self.noisy else 1.0) + 4 * EPS * abs(best.value)
         status, message = self.slope.status, self.slope.message
         if not status.passes:
             rounding = math.inf
         if status.passes and not self.noisy and self.disagree(best):
             status, message = Status.UNRESOLVED, f"the steps do not agree about the derivative of order {self.order}"
-        return Estimate(best.value, more * best.truncation, rounding, status, best.step, self.slope.noise, message)
+        return Estimate(best.value, CHOSEN * best.truncation, rounding, status, best.step, self.slope.noise, message)
 
     def disagree(self, best: Choice) -> bool:
         """Tell whether truncation is as large as the value, and not only beside the rest of f."""
