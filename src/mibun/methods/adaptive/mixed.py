@@ -1,12 +1,16 @@
 """Mixed partial derivatives: one difference over several axes at once, extrapolated like any other.
 
-Along each axis the slope is asked for to begin with: its search finds the step H of that axis and the noise of f, and
-knows kinks, jumps and edges. Then f is looked at on lattices x + s H·offsets that shrink with s. Their exact weights
-are products of those of one axis (`stencil`), so M(s), the weighted sum over the product of all (s H)^order, is the
-derivative plus terms in s^2, s^4, ..., and is extrapolated to s = 0 (`windows`). An axis that has one side only has
-one-sided offsets, and M(s) then has all powers of s.
+Along the first axis the slope is asked for to begin with: its search knows the noise of f, kinks, jumps and edges. The
+other axes are searched only until the Taylor terms fall, with five values where they do so at once. What was seen gives
+each axis its natural length L, the distance at which the terms 3 and 4 would be as large as 1 and 2.
 
-Values that the searches along the axes have already are not asked for again.
+Then f is looked at on lattices x + s L·offsets that shrink with s. Their exact weights are products of those of one
+axis (`stencil`), so M(s), the weighted sum over the product of all (s L)^order, is the derivative plus terms in s^2,
+s^4, ..., and is extrapolated to s = 0 (`windows`). The first s balances the error N of one value, N / s^n in a
+derivative of order n, with the truncation of three lattices, s^6. An axis that has one side only has one-sided offsets,
+and M(s) then has all powers of s.
+
+Values that are known already are not asked for again.
 """
 
 import math
@@ -20,7 +24,7 @@ from mibun.conversation import Estimate, Request
 from mibun.methods.adaptive.ladder import RUNGS
 from mibun.methods.adaptive.orders import CHOSEN, MARGIN, SIGMAS
 from mibun.methods.adaptive.scalar import COMMON, differentiate
-from mibun.methods.adaptive.scale import EPS, first_step
+from mibun.methods.adaptive.scale import EPS, first_step, look
 from mibun.methods.adaptive.windows import Choice, Sample, Windows
 from mibun.status import Status
 from mibun.stencil import stencil
@@ -30,15 +34,27 @@ __all__ = ["MixedPartial"]
 Point = tuple[float, ...]
 Asking = Generator[tuple[Point, ...], Sequence[float], Estimate]
 
-#: Lattices that are looked at first, in units of the steps of the axes.
-FIRST: Final = RUNGS[:3]
-FIRST_ONE_SIDED: Final = (1.0, 1 / 2, 1 / 4, 1 / 8)
-#: A bound this share of the value is good enough for no other lattice to be tried.
-ENOUGH: Final = 1e-10
+#: Lattices that are looked at first, in units of the first s; a third one, and one-sided ones, of which more are needed.
+FIRST: Final = (2.0, 1.0)
+THIRD: Final = 2 * RUNGS[2]
+FIRST_ONE_SIDED: Final = (4.0, 2.0, 1.0, 1 / 2)
+#: Points that are meant to be enough.
+MEANT: Final = 40
+#: Points of a look at one axis beside x.
+LOOK: Final = 4
+#: A bound this share of the value, or of a thousandth of the size of f over the natural lengths, is good enough for no
+#: other lattice to be tried, by the order in all. Beyond the points that are meant, so is a larger one, of that size.
+ENOUGH: Final = (0.0, 0.0, 1e-9, 1e-8, 1e-7)
+SMALL: Final = 1e-3
+BEYOND: Final = (0.0, 0.0, 1e-6, 1e-4, 1e-2)
 #: Offsets of one axis for each order.
 CENTRAL: Final = ((), (-1.0, 1.0), (-1.0, 0.0, 1.0), (-1.0, -0.5, 0.5, 1.0))
-#: A one-sided search ends with the smallest step of its window; a lattice begins with a larger one.
+#: A one-sided search ends with the smallest step of its window; its natural length is larger.
 WIDER: Final = 8.0
+#: Most of the natural length in units of the step at which the Taylor terms fell.
+FARTHEST: Final = 64.0
+#: The least s, where f is a polynomial of low degree.
+LEAST: Final = 2.0**-12
 SEVERITY: Final = tuple(Status)
 
 
@@ -86,29 +102,47 @@ class Lattices:
         self.known: dict[Point, float] = {}
         self.spare = request.budget
         self.samples: list[Sample] = []
+        self.noise = request.noise or 0.0  # of one value
+        self.size = 0.0  # of the change of f over the natural length of an axis
+        self.lengths: list[float] = []
+        self.sides = [0] * len(orders)
+        self.noisy = False
 
     def go(self) -> Asking:
         """Search along every axis, then look at lattices as long as that helps."""
         found = []
+        thorough = self.fit(COMMON + LOOK * (len(self.x) - 1) + len(FIRST) * len(self.corners))
         for axis in range(len(self.x)):
-            slope = yield from self.along(axis)
-            if slope.status in (Status.KINK, Status.JUMP, Status.NOT_FINITE):
-                message = f"{slope.message or slope.status.word}: there is no mixed derivative"
-                return slope._replace(value=math.nan, truncation=0.0, rounding=math.inf, message=message)
+            slope = yield from self.along(axis, thorough and not axis)
             found.append(slope)
-        self.sides = tuple(self.side(slope) for slope in found)
-        self.steps = tuple(self.step(axis, slope) for axis, slope in enumerate(found))
-        self.noisy = any(slope.status is Status.NOISY for slope in found)
-        self.noise = max(slope.noise for slope in found)
-        best = yield from self.climb()
-        return self.told(best, max(found, key=lambda slope: SEVERITY.index(self.judged(slope))))
+            if slope.status in (Status.KINK, Status.JUMP, Status.NOT_FINITE):
+                return self.nowhere(slope)
+            self.noisy |= slope.status is Status.NOISY
+            self.noise = max(self.noise, slope.noise)
+            self.lengths.append(self.length(axis, slope))
+        start = self.start()
+        best = yield from self.climb(start)
+        if not thorough and best.truncation > start * self.size / self.unit:  # noise, perhaps
+            found[0] = yield from self.along(0, True)
+            if found[0].status is Status.NOISY:
+                self.noisy, self.noise = True, found[0].noise
+                self.samples.clear()
+                best = yield from self.climb(self.start())
+        return self.told(best, max(found, key=lambda slope: SEVERITY.index(_judged(slope))))
 
-    def along(self, axis: int) -> Asking:
+    def nowhere(self, slope: Estimate) -> Estimate:
+        """Say that there is no derivative along one axis."""
+        message = f"{slope.message or slope.status.word}: there is no mixed derivative"
+        return slope._replace(value=math.nan, truncation=0.0, rounding=math.inf, message=message)
+
+    def along(self, axis: int, thorough: bool) -> Asking:
         """Ask for the slope along one axis, and leave points for the other axes and two lattices."""
         lower, upper, unit = self.limits[axis]
-        kept = COMMON * (len(self.x) - 1 - axis) + 2 * len(lattice(self.orders, (0,) * len(self.x)))
+        kept = LOOK * (len(self.x) - 1 - axis) + 2 * len(lattice(self.orders, (0,) * len(self.x)))
         budget = max(self.spare - kept, min(COMMON, self.spare))
         request = self.request._replace(rtol=0.0, atol=0.0, lower=lower, upper=upper, unit=unit, budget=budget)
+        if not thorough:
+            request = request._replace(atol=math.inf, noise=self.noise if self.noisy else request.noise)
         talk = differentiate(self.x[axis], request)
         try:
             points = next(talk)
@@ -117,9 +151,12 @@ class Lattices:
                 if len(values) < len(points):
                     talk.close()
                     return Estimate(math.nan, 0.0, math.inf, Status.BUDGET_SPENT, 0.0, 0.0, "the budget was spent")
+                last = points[-1].real
                 points = talk.send(values)
         except StopIteration as stop:
             found: Estimate = stop.value
+            one_sided = found.status is Status.ONE_SIDED
+            self.sides[axis] = 0 if not one_sided else 1 if last > self.x[axis] else -1
             return found
 
     def moved(self, axis: int, coordinate: float) -> Point:
@@ -136,36 +173,55 @@ class Lattices:
             self.spare -= len(new)
         return [self.known[point] for point in points]
 
-    def side(self, slope: Estimate) -> int:
-        """Tell on which side of x f can be evaluated, 0 for both."""
-        return 0 if slope.status is not Status.ONE_SIDED else 1 if "right" in slope.message else -1
-
-    def step(self, axis: int, slope: Estimate) -> float:
-        """Give the step of an axis; where f does not change along it, that which x suggests."""
+    def length(self, axis: int, slope: Estimate) -> float:
+        """Give the natural length of an axis; where f does not change along it, the step that x suggests."""
         lower, upper, unit = self.limits[axis]
-        x = self.x[axis]
-        if slope.status is Status.INSENSITIVE or not slope.step > 0.0:
+        x, top = self.x[axis], slope.step
+        if slope.status is Status.INSENSITIVE or not top > 0.0:
             step = first_step(x, unit)
             return min(step, max(min(x - lower, upper - x), 0.0) or step)
-        return WIDER * slope.step if slope.status is Status.ONE_SIDED else slope.step
+        if slope.status is Status.ONE_SIDED:
+            return WIDER * top
+        pairs = [self.known.get(self.moved(axis, x + h)) for h in (top, -top, top / 2, -top / 2)]
+        values = [value for value in pairs if value is not None]
+        if len(values) < LOOK:
+            return top
+        seen = look(x, top, self.known[self.x], values, self.noise, unit)
+        level = max(seen.first, seen.second)
+        reach = min(math.sqrt(level / max(seen.curved, seen.unit)), FARTHEST) if level else 1.0
+        self.size = max(self.size, seen.first * reach, seen.second * reach * reach)
+        self.noise = max(self.noise, seen.unit)
+        return top * max(reach, 1.0)
 
-    def judged(self, slope: Estimate) -> Status:
-        """Give the status of an axis; that f does not change along it says nothing about the others."""
-        return Status.CONVERGED if slope.status is Status.INSENSITIVE else slope.status
+    @property
+    def corners(self) -> tuple[tuple[Point, float], ...]:
+        """The lattice that is looked at."""
+        return lattice(self.orders, tuple(self.sides))
 
-    def climb(self) -> Generator[tuple[Point, ...], Sequence[float], Choice]:
+    def fit(self, more: int) -> bool:
+        """Tell whether so many more points are within those that are meant."""
+        return self.request.budget - self.spare + more <= MEANT
+
+    def start(self) -> float:
+        """Give the s at which the error of one value and the truncation are in balance.
+
+        That of three lattices; where there are points for two alone, that of their bound, which is s^2.
+        """
+        power = sum(self.orders) + (6 if self.fit((len(FIRST) + 1) * len(self.corners)) else 2)
+        return max((self.noise / self.size) ** (1 / power), LEAST) if self.size > self.noise else 1 / 2
+
+    def climb(self, start: float) -> Generator[tuple[Point, ...], Sequence[float], Choice]:
         """Look at the first lattices, then at larger ones while rounding limits the bound, at smaller ones else."""
-        one_sided = any(self.sides)
-        for s in FIRST_ONE_SIDED if one_sided else FIRST:
-            yield from self.looked(s)
+        for s in FIRST_ONE_SIDED if any(self.sides) else FIRST:
+            yield from self.looked(s * start)
         best = self.best()
         low, high = best.value - best.error, best.value + best.error
-        while not best.error <= max(self.request.rtol, ENOUGH) * abs(best.value) + self.request.atol:
-            limited = best.rounding > best.truncation
-            steps = sorted(sample.h for sample in self.samples)
-            if not steps or not (best.at_top if limited else best.at_bottom or best.value != best.value):
+        while self.samples and not self.enough(best):
+            limited, steps = best.rounding > best.truncation, sorted(sample.h for sample in self.samples)
+            if not (best.at_top if limited else best.at_bottom or best.value != best.value):
                 break
-            if not (yield from self.looked(2 * steps[-1] if limited else steps[0] / 2)):
+            smaller = THIRD * start if steps == [start, 2 * start] else steps[0] / 2
+            if not (yield from self.looked(2 * steps[-1] if limited else smaller)):
                 break
             found = self.best()
             if math.isfinite(best.error) and (not low <= found.value <= high or found.error >= best.error):
@@ -176,12 +232,22 @@ class Lattices:
                 break
         return best
 
+    def enough(self, best: Choice) -> bool:
+        """Tell whether the tolerance is met, or the bound is small enough for what another lattice costs."""
+        order, scale = sum(self.orders), self.size / self.unit
+        if self.fit(len(self.corners)):
+            wanted = ENOUGH[order] * max(abs(best.value), SMALL * scale)
+        else:
+            wanted = BEYOND[order] * max(abs(best.value), scale)
+        if self.request.rtol or self.request.atol:
+            wanted = self.request.rtol * abs(best.value) + self.request.atol
+        return best.error <= wanted
+
     def looked(self, s: float) -> Generator[tuple[Point, ...], Sequence[float], bool]:
         """Look at one lattice; False if it is not to be had, or f is not finite there."""
-        corners = lattice(self.orders, self.sides)
-        points = []
+        points, corners = [], self.corners
         for offsets, _ in corners:
-            points.append(tuple(x + o * (s * h) for x, o, h in zip(self.x, offsets, self.steps, strict=True)))
+            points.append(tuple(x + o * (s * h) for x, o, h in zip(self.x, offsets, self.lengths, strict=True)))
         for (lower, upper, _), coordinates in zip(self.limits, zip(*points, strict=True), strict=True):
             if min(coordinates) < lower or max(coordinates) > upper:
                 return False
@@ -191,9 +257,14 @@ class Lattices:
             return False
         weights = [weight for _, weight in corners]
         spread = math.hypot(*weights) if self.noisy else math.fsum(map(abs, weights))
-        unit = math.prod((s * h) ** order for h, order in zip(self.steps, self.orders, strict=True))
+        unit = s ** sum(self.orders) * self.unit
         self.samples.append(Sample(s, total / unit, spread * self.level(s, values) / unit))
         return True
+
+    @property
+    def unit(self) -> float:
+        """The product of all lengths to the power of their orders."""
+        return math.prod(length**order for length, order in zip(self.lengths, self.orders, strict=True))
 
     def level(self, s: float, values: Sequence[float]) -> float:
         """Bound the error of one value of a lattice, or give its standard deviation."""
@@ -201,7 +272,7 @@ class Lattices:
             return SIGMAS * self.noise
         f0 = self.known[self.x]
         change = max(abs(value - f0) for value in values)
-        lost = math.fsum(abs(x) / (s * h) for x, h in zip(self.x, self.steps, strict=True))
+        lost = math.fsum(abs(x) / (s * h) for x, h in zip(self.x, self.lengths, strict=True))
         unit: float = max(unit for _, _, unit in self.limits)
         return MARGIN * max(self.noise, unit * max(abs(f0), change) + EPS * lost * change)
 
@@ -211,15 +282,19 @@ class Lattices:
 
     def told(self, best: Choice, worst: Estimate) -> Estimate:
         """Make the answer; `worst` is what was found along the axis that is least to be trusted."""
-        status, message = self.judged(worst), worst.message if worst.status is not Status.INSENSITIVE else ""
-        more = CHOSEN if self.noisy else 1.0
-        rounding = more * best.rounding + 4 * EPS * abs(best.value)
+        status, message = _judged(worst), worst.message if worst.status is not Status.INSENSITIVE else ""
+        rounding = best.rounding * (CHOSEN if self.noisy else 1.0) + 4 * EPS * abs(best.value)
         if not math.isfinite(best.error) and status.passes:
-            status = Status.BUDGET_SPENT if self.spare < len(lattice(self.orders, self.sides)) else Status.UNRESOLVED
+            status = Status.BUDGET_SPENT if self.spare < len(self.corners) else Status.UNRESOLVED
             message = "the budget had no points for it" if status is Status.BUDGET_SPENT else "no lattice has room"
-        elif status.passes and not self.noisy and best.truncation > max(abs(best.value) / 8, 1e3 * best.rounding):
+        elif status.passes and not self.noisy and best.truncation > max(abs(best.value) / 8, self.size / self.unit / 64):
             status, message = Status.UNRESOLVED, "the lattices do not agree"
         if not status.passes:
             rounding = math.inf
-        step = best.step * max(self.steps)
-        return Estimate(best.value, more * best.truncation, rounding, status, step, self.noise, message)
+        step = best.step * max(self.lengths)
+        return Estimate(best.value, CHOSEN * best.truncation, rounding, status, step, self.noise, message)
+
+
+def _judged(slope: Estimate) -> Status:
+    """Give the status of an axis; that f does not change along it says nothing about the others."""
+    return Status.CONVERGED if slope.status is Status.INSENSITIVE else slope.status
