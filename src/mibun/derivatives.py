@@ -226,7 +226,7 @@ def mixed(
     plan = together(given.structure, given.vector, places)
     units = [coordinatewise(given.structure, given.vector, [place]).units[0] for place in places]
     limits = tuple(zip(given.lower[places].tolist(), given.upper[places].tolist(), units, strict=True))
-    most = MOST // 2 * len(places)
+    most = MOST * (len(places) - 1)
     whole = request._replace(budget=most if budget is None else min(int(budget), most))
     evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
     with np.errstate(all="ignore"):

@@ -21,7 +21,8 @@ from itertools import product
 from typing import Any, Final
 
 from mibun.conversation import Estimate, Request
-from mibun.methods.adaptive.ladder import RUNGS
+from mibun.methods.adaptive.ladder import PAIRS, RUNGS
+from mibun.methods.adaptive.noise import Pairs
 from mibun.methods.adaptive.orders import CHOSEN, MARGIN, SIGMAS
 from mibun.methods.adaptive.scalar import COMMON, differentiate
 from mibun.methods.adaptive.scale import EPS, first_step, look
@@ -55,6 +56,11 @@ WIDER: Final = 8.0
 FARTHEST: Final = 64.0
 #: The least s, where f is a polynomial of low degree.
 LEAST: Final = 2.0**-12
+#: Points that a look lacks to be a ladder; noise above so many roundings is noise.
+INNER: Final = COMMON - 1 - LOOK
+NOISY: Final = 20.0
+#: Times that the first lattices are tried, each one an eighth of the one before, where f is not finite.
+TRIES: Final = 3
 SEVERITY: Final = tuple(Status)
 
 
@@ -111,39 +117,54 @@ class Lattices:
     def go(self) -> Asking:
         """Search along every axis, then look at lattices as long as that helps."""
         found = []
-        thorough = self.fit(COMMON + LOOK * (len(self.x) - 1) + len(FIRST) * len(self.corners))
         for axis in range(len(self.x)):
-            slope = yield from self.along(axis, thorough and not axis)
+            slope = yield from self.along(axis)
             found.append(slope)
             if slope.status in (Status.KINK, Status.JUMP, Status.NOT_FINITE):
                 return self.nowhere(slope)
             self.noisy |= slope.status is Status.NOISY
             self.noise = max(self.noise, slope.noise)
             self.lengths.append(self.length(axis, slope))
-        start = self.start()
-        best = yield from self.climb(start)
-        if not thorough and best.truncation > start * self.size / self.unit:  # noise, perhaps
-            found[0] = yield from self.along(0, True)
-            if found[0].status is Status.NOISY:
-                self.noisy, self.noise = True, found[0].noise
+        listened = self.fit(INNER + len(FIRST) * len(self.corners))
+        if listened:
+            yield from self.listen(found[0])
+        start = yield from self.first(self.start())
+        if not listened and self.best().truncation > start * self.scale:  # noise, perhaps
+            yield from self.listen(found[0])
+            if self.noisy:
                 self.samples.clear()
-                best = yield from self.climb(self.start())
+                start = yield from self.first(self.start())
+        best = yield from self.climb(start)
         return self.told(best, max(found, key=lambda slope: SEVERITY.index(_judged(slope))))
+
+    def listen(self, slope: Estimate) -> Generator[tuple[Point, ...], Sequence[float], None]:
+        """Measure the noise of one value by a ladder along the first axis, unless its search did so."""
+        top, x = slope.step, self.x[0]
+        if self.noisy or slope.status is not Status.CONVERGED:
+            return
+        steps = [top * rung for rung in RUNGS[:PAIRS]]
+        values = yield from self.asked([self.moved(0, x + side * h) for h in steps for side in (1, -1)])
+        if not values or not all(map(math.isfinite, values)):
+            return
+        f0 = self.known[self.x]
+        pairs = Pairs(f0, list(zip(steps, values[0::2], values[1::2], strict=True)))
+        sigma = pairs.sigma(self.noise / 2, math.inf, ())
+        self.noisy = sigma > NOISY * EPS * pairs.scale(x)
+        self.noise = sigma if self.noisy else max(self.noise, sigma)
 
     def nowhere(self, slope: Estimate) -> Estimate:
         """Say that there is no derivative along one axis."""
         message = f"{slope.message or slope.status.word}: there is no mixed derivative"
         return slope._replace(value=math.nan, truncation=0.0, rounding=math.inf, message=message)
 
-    def along(self, axis: int, thorough: bool) -> Asking:
-        """Ask for the slope along one axis, and leave points for the other axes and two lattices."""
+    def along(self, axis: int) -> Asking:
+        """Ask for the slope along one axis until the terms fall, and leave points for the others and two lattices."""
         lower, upper, unit = self.limits[axis]
-        kept = LOOK * (len(self.x) - 1 - axis) + 2 * len(lattice(self.orders, (0,) * len(self.x)))
+        kept = LOOK * (len(self.x) - 1 - axis) + len(FIRST) * len(self.corners)
+        request = self.request._replace(rtol=0.0, atol=math.inf, lower=lower, upper=upper, unit=unit)
         budget = max(self.spare - kept, min(COMMON, self.spare))
-        request = self.request._replace(rtol=0.0, atol=0.0, lower=lower, upper=upper, unit=unit, budget=budget)
-        if not thorough:
-            request = request._replace(atol=math.inf, noise=self.noise if self.noisy else request.noise)
-        talk = differentiate(self.x[axis], request)
+        noise = self.noise if self.noisy else request.noise
+        talk = differentiate(self.x[axis], request._replace(budget=budget, noise=noise))
         try:
             points = next(talk)
             while True:
@@ -155,9 +176,10 @@ class Lattices:
                 points = talk.send(values)
         except StopIteration as stop:
             found: Estimate = stop.value
-            one_sided = found.status is Status.ONE_SIDED
-            self.sides[axis] = 0 if not one_sided else 1 if last > self.x[axis] else -1
-            return found
+            if found.status is Status.ONE_SIDED:
+                self.sides[axis] = 1 if last > self.x[axis] else -1
+            flat = all(v == self.known[self.x] for p, v in self.known.items() if p == self.moved(axis, p[axis]))
+            return found._replace(status=Status.INSENSITIVE) if flat else found
 
     def moved(self, axis: int, coordinate: float) -> Point:
         """Give x with another coordinate on one axis."""
@@ -208,12 +230,26 @@ class Lattices:
         That of three lattices; where there are points for two alone, that of their bound, which is s^2.
         """
         power = sum(self.orders) + (6 if self.fit((len(FIRST) + 1) * len(self.corners)) else 2)
-        return max((self.noise / self.size) ** (1 / power), LEAST) if self.size > self.noise else 1 / 2
+        best = max((self.noise / self.size) ** (1 / power), LEAST) if self.size > self.noise else 1 / 2
+        ways = zip(self.x, self.lengths, self.sides, self.limits, strict=True)
+        room = [
+            min(upper - x if side >= 0 else math.inf, x - lower if side <= 0 else math.inf) / length
+            for x, length, side, (lower, upper, _) in ways
+        ]
+        return min(best, *(reach / (FIRST_ONE_SIDED if any(self.sides) else FIRST)[0] for reach in room))
+
+    def first(self, start: float) -> Generator[tuple[Point, ...], Sequence[float], float]:
+        """Look at the first lattices, smaller ones where f is not finite, and give their s."""
+        for _ in range(TRIES):
+            for s in FIRST_ONE_SIDED if any(self.sides) else FIRST:
+                yield from self.looked(s * start)
+            if len(self.samples) > 1:
+                break
+            start /= 8
+        return start
 
     def climb(self, start: float) -> Generator[tuple[Point, ...], Sequence[float], Choice]:
-        """Look at the first lattices, then at larger ones while rounding limits the bound, at smaller ones else."""
-        for s in FIRST_ONE_SIDED if any(self.sides) else FIRST:
-            yield from self.looked(s * start)
+        """Look at larger lattices while rounding limits the bound, at smaller ones while truncation does."""
         best = self.best()
         low, high = best.value - best.error, best.value + best.error
         while self.samples and not self.enough(best):
@@ -234,7 +270,7 @@ class Lattices:
 
     def enough(self, best: Choice) -> bool:
         """Tell whether the tolerance is met, or the bound is small enough for what another lattice costs."""
-        order, scale = sum(self.orders), self.size / self.unit
+        order, scale = sum(self.orders), self.scale
         if self.fit(len(self.corners)):
             wanted = ENOUGH[order] * max(abs(best.value), SMALL * scale)
         else:
@@ -266,6 +302,11 @@ class Lattices:
         """The product of all lengths to the power of their orders."""
         return math.prod(length**order for length, order in zip(self.lengths, self.orders, strict=True))
 
+    @property
+    def scale(self) -> float:
+        """The size of f over the natural lengths to the power of the orders."""
+        return self.size / self.unit
+
     def level(self, s: float, values: Sequence[float]) -> float:
         """Bound the error of one value of a lattice, or give its standard deviation."""
         if self.noisy:
@@ -287,8 +328,10 @@ class Lattices:
         if not math.isfinite(best.error) and status.passes:
             status = Status.BUDGET_SPENT if self.spare < len(self.corners) else Status.UNRESOLVED
             message = "the budget had no points for it" if status is Status.BUDGET_SPENT else "no lattice has room"
-        elif status.passes and not self.noisy and best.truncation > max(abs(best.value) / 8, self.size / self.unit / 64):
+        elif status.passes and not self.noisy and best.truncation > max(abs(best.value) / 8, self.scale / 64):
             status, message = Status.UNRESOLVED, "the lattices do not agree"
+        elif status is Status.CONVERGED and self.noisy:
+            status = Status.NOISY
         if not status.passes:
             rounding = math.inf
         step = best.step * max(self.lengths)
