@@ -26,7 +26,7 @@ from mibun.methods.adaptive.noise import Pairs
 from mibun.methods.adaptive.orders import CHOSEN, MARGIN, SIGMAS
 from mibun.methods.adaptive.scalar import COMMON, differentiate
 from mibun.methods.adaptive.scale import EPS, first_step, look
-from mibun.methods.adaptive.windows import Choice, Sample, Windows
+from mibun.methods.adaptive.windows import Best, Choice, Sample, Windows
 from mibun.status import Status
 from mibun.stencil import stencil
 
@@ -250,23 +250,18 @@ class Lattices:
 
     def climb(self, start: float) -> Generator[tuple[Point, ...], Sequence[float], Choice]:
         """Look at larger lattices while rounding limits the bound, at smaller ones while truncation does."""
-        best = self.best()
-        low, high = best.value - best.error, best.value + best.error
-        while self.samples and not self.enough(best):
-            limited, steps = best.rounding > best.truncation, sorted(sample.h for sample in self.samples)
-            if not (best.at_top if limited else best.at_bottom or best.value != best.value):
+        best = Best(self.best())
+        while self.samples and not self.enough(best.choice):
+            now, steps = best.choice, sorted(sample.h for sample in self.samples)
+            limited = now.rounding > now.truncation
+            if not (now.at_top if limited else now.at_bottom or now.value != now.value):
                 break
             smaller = THIRD * start if steps == [start, 2 * start] else steps[0] / 2
             if not (yield from self.looked(2 * steps[-1] if limited else smaller)):
                 break
-            found = self.best()
-            if math.isfinite(best.error) and (not low <= found.value <= high or found.error >= best.error):
+            if not best.take(self.best(), smaller=not limited):
                 break
-            gain, best = found.error / best.error, found
-            low, high = max(low, best.value - best.error), min(high, best.value + best.error)
-            if gain > 0.9:
-                break
-        return best
+        return best.choice
 
     def enough(self, best: Choice) -> bool:
         """Tell whether the tolerance is met, or the bound is small enough for what another lattice costs."""

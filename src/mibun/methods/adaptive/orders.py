@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from mibun.conversation import Conversation, Estimate, Request
 from mibun.methods.adaptive.ladder import RUNGS
 from mibun.methods.adaptive.scale import EPS, first_step
-from mibun.methods.adaptive.windows import Choice, Sample, Windows
+from mibun.methods.adaptive.windows import Best, Choice, Sample, Windows
 from mibun.status import Status
 
 __all__ = ["higher"]
@@ -172,25 +172,20 @@ class Climb:
 
     def go(self, spare: int) -> Asking:
         """Look for the best window, and ask for more pairs where that helps."""
-        best = self.choice(self.order, self.side)
-        low, high = best.value - best.error, best.value + best.error
-        while spare >= 2 and not self.enough(best):
-            steps = self.next_steps(best, spare)
+        best = Best(self.choice(self.order, self.side))
+        while spare >= 2 and not self.enough(best.choice):
+            steps = self.next_steps(best.choice, spare)
             if not steps:
                 break
             points = [self.x + side * h for h in steps for side in ((self.side,) if self.side else (1, -1))]
             values = yield tuple(points)
             spare -= len(points)
+            smaller = bool(self.pairs) and steps[0] < self.pairs[0].h
             if not self.keep(points, values, 0.0, math.inf):
                 break
-            found = self.choice(self.order, self.side)
-            if (not low <= found.value <= high and math.isfinite(best.error)) or not found.error < best.error:
+            if not best.take(self.choice(self.order, self.side), smaller):
                 break
-            gain, best = found.error / best.error, found
-            low, high = max(low, found.value - found.error), min(high, found.value + found.error)
-            if gain > 0.9:
-                break
-        return self.told(best)
+        return self.told(best.choice)
 
     def enough(self, best: Choice) -> bool:
         """Tell whether the tolerance is met, or the bound is far below what f changes on the scale of its slope."""

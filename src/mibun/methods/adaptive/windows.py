@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Choice", "Sample", "Windows", "coefficients"]
+__all__ = ["Best", "Choice", "Sample", "Windows", "coefficients"]
 
 
 class Sample(NamedTuple):
@@ -38,6 +38,30 @@ class Choice(NamedTuple):
     def error(self) -> float:
         """The bound."""
         return self.truncation + self.rounding
+
+
+class Best:
+    """The best choice so far, and the interval in which every choice before it lies.
+
+    A value from larger steps that lies outside is not believed: they have run into something else. One from smaller
+    steps that does is believed, even with a larger bound: what was known before was too small.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+        self.low, self.high = choice.value - choice.error, choice.value + choice.error
+
+    def take(self, found: Choice, smaller: bool) -> bool:
+        """Take what further steps gave, if it is better; False if it is not, or not by a tenth."""
+        before = self.choice.error
+        outside = math.isfinite(before) and not self.low <= found.value <= self.high
+        if not math.isfinite(found.error) or (not smaller if outside else found.error >= before):
+            return False
+        now = Best(found)
+        if not outside and math.isfinite(before):
+            now.low, now.high = max(self.low, now.low), min(self.high, now.high)
+        self.choice, self.low, self.high = found, now.low, now.high
+        return outside or found.error <= 0.9 * before
 
 
 @lru_cache(maxsize=2048)
