@@ -6,11 +6,11 @@ functions", SIAM Journal on Numerical Analysis 4 (1967) 202-210). f is real on t
 are enough. No power of a small step divides a difference, so order 8 keeps most of its digits where r is near the
 distance at which the terms no longer fall. B. Fornberg ("Numerical differentiation of analytic functions", ACM
 Transactions on Mathematical Software 7 (1981) 512-526) looks for that radius by the fall of the coefficients; so it is
-done here.
+done here, from the step at which the adaptive search on the real axis finds that the Taylor terms fall.
 
 Terms of negative index should vanish. What is left of the first of them is rounding, or terms 14 and 15, which the
-points cannot tell from them, or a sign that f is not analytic inside: a pole, a branch point, abs, a comparison. It
-bounds the error.
+points cannot tell from them, or a sign that f is not analytic inside: a pole, a branch point, abs, a comparison. A
+circle is believed where it is rounding, and then bounds the error.
 """
 
 import cmath
@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mibun.conversation import Conversation, Estimate, Request
+from mibun.methods.adaptive.orders import nowhere
+from mibun.methods.adaptive.scalar import differentiate
 from mibun.methods.adaptive.scale import first_step
 from mibun.methods.fixed import failed
 from mibun.status import Status
@@ -30,12 +32,14 @@ POINTS: Final = 16
 HALF: Final = POINTS // 2 + 1
 #: Negative indices that are looked at: the points cannot tell them from 15 and 14, nor order k from k + 16.
 VANISHING: Final = (1, 2)
-#: Radii that are tried.
-TRIES: Final = 4
+#: Points of a look on the real axis and one circle.
+LEAST: Final = 5 + HALF
 TURNS: Final = tuple(cmath.exp(1j * math.pi * j / (HALF - 1)) for j in range(HALF))
 #: Most by which the radius grows at once.
 GROWTH: Final = 2.0**10
-#: A circle has a singularity inside, or f is not analytic, where this share of f is left in terms that should vanish.
+#: A circle is believed where what is left in terms that should vanish is so many times the rounding of a term.
+CLEAN: Final = 64.0
+#: f is not real on the real axis where so much of it is imaginary there.
 LOST: Final = 1e-2
 #: How many times the rounding of a value its Fourier terms may be off: f may round inside.
 MARGIN: Final = 4.0
@@ -57,36 +61,42 @@ class Terms(NamedTuple):
 
     @property
     def analytic(self) -> bool:
-        """Whether the terms that should vanish are small beside those that should not."""
-        return self.left <= max(LOST * max(map(abs, self.taylor[1:])), 2 * self.unit)
+        """Whether the terms that should vanish do."""
+        return self.left <= CLEAN * self.unit
 
 
 def circle(x: float, request: Request) -> Conversation:
-    """Converse about a derivative of order 2 to 8; each circle is a round."""
-    order, budget = request.order, request.budget - 1
-    radius = min(2 * first_step(x, request.unit), x - request.lower, request.upper - x)
-    if radius <= 64 * math.ulp(x):
+    """Converse about a derivative of order 2 to 8; after a search on the real axis each circle is a round."""
+    order, room = request.order, min(x - request.lower, request.upper - x)
+    if room <= 64 * math.ulp(x):
         return failed(Status.UNRESOLVED, 0.0, "the bounds leave no room for a circle around x")
-    if budget < HALF:
-        return failed(Status.BUDGET_SPENT, radius, f"the circle and its centre need {HALF + 1} points")
-    best, last, f0 = None, 0.0, math.nan
-    for attempt in range(min(TRIES, budget // HALF)):
-        points = tuple(complex(x + radius * turn.real, radius * turn.imag) for turn in TURNS)
-        values = yield points if attempt else (x, *points)
-        if not attempt:
-            f0, *values = values
-            if not math.isfinite(f0):
-                return failed(Status.NOT_FINITE, radius, "f is not finite at x itself")
+    if request.budget < LEAST:
+        return failed(Status.BUDGET_SPENT, room, f"a look at f and one circle need {LEAST} points")
+    talk, taken, f0 = differentiate(x, request._replace(rtol=0.0, atol=math.inf, budget=request.budget - HALF)), 0, 0.0
+    try:
+        points = next(talk)
+        while True:
+            values = yield points
+            taken += len(points)
+            f0 = values[0] if points[0] == x else f0
+            points = talk.send(values)
+    except StopIteration as stop:
+        slope: Estimate = stop.value
+    if slope.status in (Status.KINK, Status.JUMP, Status.NOT_FINITE):
+        return nowhere(slope, order)
+    best, last, radius = None, 0.0, min(slope.step or first_step(x, request.unit), room)
+    for _ in range((request.budget - taken) // HALF):
+        values = yield tuple(complex(x + radius * turn.real, radius * turn.imag) for turn in TURNS)
         terms = _terms(x, f0, radius, values, request)
         if terms and terms.error(order) < math.inf and (best is None or terms.error(order) < best.error(order)):
             best = terms
-        last, radius = radius, min(_next_radius(radius, terms), x - request.lower, request.upper - x)
-        if best is not None and 0.7 < radius / last < 1.5:
+        last, radius = radius, min(_next_radius(radius, terms), room)
+        if terms and best is terms and 0.7 < radius / last < 1.5:
             break
     if best is None:
         message = f"the terms of negative index do not vanish on a circle of {last:.3g}: f does not seem to be analytic"
         return failed(Status.UNRESOLVED, last, message)
-    return _told(best, f0, request)
+    return _told(best, request)
 
 
 def _terms(x: float, f0: float, radius: float, values: Sequence[complex], request: Request) -> Terms | None:
@@ -106,10 +116,10 @@ def _terms(x: float, f0: float, radius: float, values: Sequence[complex], reques
 
 def _next_radius(radius: float, terms: Terms | None) -> float:
     """Give the radius at which the first term that the points cannot tell is as large as the rounding."""
-    if terms is None or not terms.analytic:
+    if terms is None:
         return radius / 8
-    if terms.left > 2 * terms.unit:
-        return float(radius * (terms.unit / terms.left) ** (1 / (POINTS - 1)))
+    if terms.left > 2 * terms.unit:  # by terms 14 and 15, if not by a pole
+        return float(radius * (terms.unit / terms.left) ** (1 / (POINTS - 2)))
     seen = [m for m in range(1, HALF) if abs(terms.taylor[m]) > 2 * terms.unit]
     if not seen:
         return GROWTH * radius
@@ -117,7 +127,7 @@ def _next_radius(radius: float, terms: Terms | None) -> float:
     return float(radius * min((terms.unit / terms.size) ** (1 / (POINTS - 1)) / fall, GROWTH))
 
 
-def _told(best: Terms, f0: float, request: Request) -> Estimate:
+def _told(best: Terms, request: Request) -> Estimate:
     """Make the answer from the circle with the least bound."""
     order = request.order
     factor = math.factorial(order) / best.radius**order

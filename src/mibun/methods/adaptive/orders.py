@@ -22,7 +22,7 @@ from mibun.methods.adaptive.scale import EPS, first_step
 from mibun.methods.adaptive.windows import Best, Choice, Sample, Windows
 from mibun.status import Status
 
-__all__ = ["higher"]
+__all__ = ["higher", "nowhere"]
 
 #: A bound this share of the value is good enough for no larger step to be tried, for each order.
 ENOUGH: Final = (0.0, 1e-12, 1e-10, 1e-8, 1e-6)
@@ -69,14 +69,14 @@ def higher(slope: Start, x: float, request: Request) -> Asking:
     except StopIteration as stop:
         found: Estimate = stop.value
     if found.status in (Status.KINK, Status.JUMP, Status.NOT_FINITE):
-        return _nowhere(found, order)
+        return nowhere(found, order)
     if found.status is Status.INSENSITIVE:
         step = min(first_step(x, request.unit), found.step)
         return found._replace(rounding=found.rounding * math.factorial(order) * (4 / step) ** (order - 1))
     return (yield from Climb(x, asked, answers, found, request).go(budget - len(asked)))
 
 
-def _nowhere(found: Estimate, order: int) -> Estimate:
+def nowhere(found: Estimate, order: int) -> Estimate:
     """Say why there is no derivative of any order."""
     message = f"{found.message or found.status.word}: there is no derivative of order {order}"
     return found._replace(value=math.nan, truncation=0.0, rounding=math.inf, message=message)
@@ -151,7 +151,7 @@ class Climb:
                 text = f"the derivatives of order {order} from the left ({a:.6g}) and from the right ({b:.6g}) differ"
                 rounding, noise = left.error + right.error, self.slope.noise
                 found = Estimate((a + b) / 2, abs(b - a) / 2, rounding, Status.KINK, top, noise, text, a, b)
-                return found if order == self.order else _nowhere(found, self.order)
+                return found if order == self.order else nowhere(found, self.order)
         return None
 
     def differ(self, left: Choice, right: Choice) -> bool:
