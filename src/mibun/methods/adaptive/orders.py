@@ -34,6 +34,8 @@ MARGIN: Final = 4.0
 #: Standard deviations of the noise that the bound has, and what the choice of the best window adds.
 SIGMAS: Final = 5.0 * 1.15
 CHOSEN: Final = 1.5
+#: Largest step under noise, in units of that of the slope: beyond it f may be another one.
+FARTHEST: Final = 2.001
 #: The derivatives of both sides differ where they are so many of their bounds apart.
 APART: Final = 64.0
 #: Points that the search for the slope takes at least where a higher derivative has a kink.
@@ -210,6 +212,8 @@ class Climb:
         if best.at_top and limited:
             top = self.pairs[-1].h
             steps = [2 * top] if best.error <= 2 * abs(best.value) or spare < 6 else [2 * top, 4 * top, 8 * top]
+            if self.noisy:
+                most = min(most, FARTHEST * self.slope.step)
             return [h for h in steps if h < most]
         if best.at_bottom and not limited:
             return [self.pairs[0].h / 2]

@@ -10,9 +10,13 @@ bound is least, truncation being what the largest and what the smallest step cha
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["Best", "Choice", "Sample", "Windows", "coefficients"]
+
+
+#: Under noise, what a step changed has its noise, too.
+NOISE: Final = 2.5
 
 
 class Sample(NamedTuple):
@@ -141,5 +145,7 @@ class Windows:
         largest, smallest = abs(row[j] - row[j - 1]), abs(row[j] - narrower[j - 1])
         if j < self.which + 2:  # nothing says how fast they fall
             return max(largest, smallest)
+        if self.noisy:
+            largest, smallest = NOISE * largest, NOISE * smallest
         slow = smallest > 2 * rounding and smallest > abs(row[j - 1] - narrower[j - 2]) / 4
         return 2 * smallest if slow else largest
