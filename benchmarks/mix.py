@@ -563,10 +563,12 @@ def compose(rng: Random, leaf: str, depth: int) -> str:
 
 
 def power_of_ten(rng: Random, low: float, high: float) -> float:
+    """Return a power of 10 of three digits, its exponent uniform."""
     return float(f"{10 ** rng.uniform(low, high):.3g}")
 
 
 def random_point(rng: Random, low: float = 0.05, high: float = 5.0) -> float:
+    """Return a number of either sign, the logarithm of its size uniform."""
     return rng.choice((-1, 1, 1)) * math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
@@ -687,7 +689,7 @@ def _solved(formula: str, kind: str, x: float, side: int = 0) -> Problem | None:
     return Problem(formula, kind, x, float(c[1]), float(c[0]), scale)
 
 
-def distinct(draw: Callable[[], Drawn | None]) -> Iterator[Drawn]:
+def _distinct(draw: Callable[[], Drawn | None]) -> Iterator[Drawn]:
     seen: set[str] = set()
     while True:
         problem = draw()
@@ -709,7 +711,7 @@ def problems(seed: int, count: int) -> list[Problem]:
     """Return `count` smooth problems, the kinds mixed at random."""
     rng = Random(seed)
     weights = [share for share, _ in MIX.values()]
-    return list(islice(distinct(lambda: _draw(rng, rng.choices(list(MIX), weights)[0])), count))
+    return list(islice(_distinct(lambda: _draw(rng, rng.choices(list(MIX), weights)[0])), count))
 
 
 def _best_error(clean: Callable[[float], float], problem: Problem, sd: float) -> float:
@@ -759,7 +761,7 @@ def noisy_problems(seed: int, count: int) -> list[Noisy]:
     The noise is a function of x (and of a seed that stands in the formula), so a call can be repeated.
     """
     rng = Random(seed)
-    return list(islice(distinct(lambda: _draw_noisy(rng)), count))
+    return list(islice(_distinct(lambda: _draw_noisy(rng)), count))
 
 
 def _draw_solver(rng: Random) -> Noisy | None:
@@ -789,7 +791,7 @@ def solver_problems(seed: int, count: int) -> list[Noisy]:
     is left belongs to the function as it is computed (`computed`), which is all that a method can see.
     """
     rng = Random(seed)
-    return list(islice(distinct(lambda: _draw_solver(rng)), count))
+    return list(islice(_distinct(lambda: _draw_solver(rng)), count))
 
 
 def _draw_kink(rng: Random, share_near: float) -> Kink | None:
@@ -824,7 +826,7 @@ def _draw_kink(rng: Random, share_near: float) -> Kink | None:
 def kinks(seed: int, count: int, share_near: float = 0.0) -> list[Kink]:
     """Return problems with a kink exactly at x; a share of them with the kink at 1e-9..1e-1 |x| from x instead."""
     rng = Random(seed)
-    return list(islice(distinct(lambda: _draw_kink(rng, share_near)), count))
+    return list(islice(_distinct(lambda: _draw_kink(rng, share_near)), count))
 
 
 def main() -> None:

@@ -168,19 +168,22 @@ def _smooth(
         return False
 
 
+def _draw(rng: Random) -> Partial | None:
+    axes = rng.choice((2, 2, 2, 2, 3, 3, 4))
+    kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+    orders = tuple(rng.sample(rng.choice(ORDERS[axes]), axes))
+    formula, x = _formula(rng, kind, axes)
+    return _solved(formula, kind, x, orders)
+
+
 def partials(seed: int, count: int) -> list[Partial]:
-    """Return `count` problems, the multi-indices of two entries twice as often as those of three and of four."""
-    rng, seen, found = Random(seed), set[str](), list[Partial]()
+    """Return `count` problems; those of fewer entries are more often usable, and so more frequent."""
+    rng, found = Random(seed), dict[str, Partial]()
     while len(found) < count:
-        axes = rng.choice((2, 2, 2, 2, 3, 3, 4))
-        kind = rng.choices(list(KINDS), KINDS.values())[0]
-        orders = tuple(rng.sample(rng.choice(ORDERS[axes]), axes))
-        formula, x = _formula(rng, kind, axes)
-        problem = _solved(formula, kind, x, orders)
-        if problem is not None and problem.name not in seen:
-            seen.add(problem.name)
-            found.append(problem)
-    return found
+        problem = _draw(rng)
+        if problem is not None:
+            found.setdefault(problem.name, problem)
+    return list(found.values())
 
 
 def main() -> None:

@@ -58,6 +58,7 @@ class Request(NamedTuple):
 
 
 #: Points are floats; a method for analytic f may ask for complex ones, and is answered with complex values.
+#: Where several coordinates move at once (`plan.together`), a point is a tuple of them.
 Conversation = Generator[tuple[complex, ...], Sequence[Any], Estimate]
 
 

@@ -1,4 +1,4 @@
-"""The verbs: derivative, partial, mixed, gradient, directional, jacobian, vjp. They check what is given, and route it."""
+"""The verbs: derivative, partial, mixed, gradient, directional, jacobian, vjp. They check and route what is given."""
 
 import math
 import sys

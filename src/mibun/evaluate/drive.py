@@ -205,7 +205,8 @@ class Leading:
         element = talk.element
         seen, request = self.seen[element], self.requests[element]
         lower, upper, new = request.lower, request.upper, []
-        for point in talk.points:
+        points: Any = talk.points
+        for point in points:
             if point not in seen:
                 # a point of several axes is checked by its method, which knows the bounds of each
                 if isinstance(point, tuple) or (lower <= point.real <= upper and abs(point) < math.inf):

@@ -1,14 +1,15 @@
 """Mixed partial derivatives: one difference over several axes at once, extrapolated like any other.
 
-Along the first axis the slope is asked for to begin with: its search knows the noise of f, kinks, jumps and edges. The
-other axes are searched only until the Taylor terms fall, with five values where they do so at once. What was seen gives
-each axis its natural length L, the distance at which the terms 3 and 4 would be as large as 1 and 2.
+Along each axis the search for the slope is led until the Taylor terms fall, with five values where they do so at once;
+it knows kinks, jumps and edges. What was seen gives the axis its natural length L, the distance at which the terms 3
+and 4 would be as large as 1 and 2. The look at the first axis is made a ladder of five pairs, whose tables tell the
+noise of f; where there are too many axes for that, only if the first lattices differ by more than is likely.
 
 Then f is looked at on lattices x + s L·offsets that shrink with s. Their exact weights are products of those of one
 axis (`stencil`), so M(s), the weighted sum over the product of all (s L)^order, is the derivative plus terms in s^2,
 s^4, ..., and is extrapolated to s = 0 (`windows`). The first s balances the error N of one value, N / s^n in a
-derivative of order n, with the truncation of three lattices, s^6. An axis that has one side only has one-sided offsets,
-and M(s) then has all powers of s.
+derivative of order n, with the truncation of three lattices, s^6, or with the bound of two, s^2. An axis that has one
+side only has one-sided offsets, and M(s) then has all powers of s.
 
 Values that are known already are not asked for again.
 """
@@ -35,7 +36,7 @@ __all__ = ["MixedPartial"]
 Point = tuple[float, ...]
 Asking = Generator[tuple[Point, ...], Sequence[float], Estimate]
 
-#: Lattices that are looked at first, in units of the first s; a third one, and one-sided ones, of which more are needed.
+#: Lattices that are looked at first, in units of the first s; a third one; one-sided ones, of which more are needed.
 FIRST: Final = (2.0, 1.0)
 THIRD: Final = 2 * RUNGS[2]
 FIRST_ONE_SIDED: Final = (4.0, 2.0, 1.0, 1 / 2)

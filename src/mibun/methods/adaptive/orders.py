@@ -7,9 +7,9 @@ in h^2 (`windows`). An error N of one value is N/h^k in the derivative of order 
 those of the slope. While the rounding of the largest steps limits the bound, larger ones are tried, and accepted only
 if their value lies in every interval found before (as in `noise`); where truncation limits it, smaller ones are.
 
-Both tables of the first derivative had to converge, the odd and the even one. That is what tells a kink of a lower
-derivative (x |x| has perfect even pairs, and no second derivative): where the search for the slope found no step at
-which f looks smooth, no bound is given here.
+Pairs alone cannot tell a kink of a derivative: x |x| has perfect even ones, and no second derivative. The points of
+each side alone are extrapolated, too, and where the two sides differ by far more than their bounds it is a kink. Where
+the search for the slope found no step at which f looks smooth, and it is none, no bound is given.
 """
 
 import math
@@ -36,8 +36,9 @@ SIGMAS: Final = 5.0 * 1.15
 CHOSEN: Final = 1.5
 #: Largest step under noise, in units of that of the slope: beyond it f may be another one.
 FARTHEST: Final = 2.001
-#: The derivatives of both sides differ where they are so many of their bounds apart.
+#: The derivatives of both sides differ where they are so many of their bounds, and this share of them, apart.
 APART: Final = 64.0
+GAP: Final = 1 / 32
 #: Points that the search for the slope takes at least where a higher derivative has a kink.
 TROUBLE: Final = 20
 #: Steps of the last ladder that are used, from its largest on.
@@ -92,7 +93,7 @@ class Climb:
     ) -> None:
         self.x, self.f0, self.slope, self.request = x, answers[asked.index(x)], slope, request
         self.order, self.noisy = request.order, slope.status is Status.NOISY
-        self.troubled = len(asked) > TROUBLE
+        self.troubled = len(asked) > TROUBLE or not slope.status.passes
         self.side = 0
         if slope.status is Status.ONE_SIDED:
             self.side = 1 if asked[-1] > x else -1
@@ -143,24 +144,19 @@ class Climb:
     def bent(self) -> Estimate | None:
         """Find the lowest order at which the derivatives from the left and from the right differ.
 
-        Those of a kink differ at all scales, so they are compared at the smaller step of both.
+        Those of a kink differ at all scales, so they are compared at the smaller step of both. A kink of a low order
+        gives the search for the slope trouble, so only then all orders are looked at.
         """
-        for order in range(2, self.order + 1):
+        for order in range(2 if self.troubled else self.order, self.order + 1):
             top = min(self.choice(order, side).step for side in (-1, 1))
             left, right = (self.choice(order, side, top) for side in (-1, 1))
-            if self.differ(left, right):
-                a, b = left.value, right.value
+            a, b = left.value, right.value
+            if abs(b - a) > max(APART * (left.error + right.error), GAP * abs(a), GAP * abs(b)):
                 text = f"the derivatives of order {order} from the left ({a:.6g}) and from the right ({b:.6g}) differ"
                 rounding, noise = left.error + right.error, self.slope.noise
                 found = Estimate((a + b) / 2, abs(b - a) / 2, rounding, Status.KINK, top, noise, text, a, b)
                 return found if order == self.order else nowhere(found, self.order)
         return None
-
-    def differ(self, left: Choice, right: Choice) -> bool:
-        """Tell whether a gap is far above both bounds; where f looks smooth at some step, it must be a large one."""
-        share = 1 / 2 if self.slope.status.passes else 1 / 64
-        gap = abs(right.value - left.value)
-        return gap > max(APART * (left.error + right.error), share * abs(left.value), share * abs(right.value))
 
     def level(self, h: float, up: float, down: float) -> float:
         """Bound the error of one value of a pair, which may be larger than near x; or give its standard deviation."""
@@ -221,7 +217,7 @@ class Climb:
 
     def told(self, best: Choice) -> Estimate:
         """Make the answer."""
-        kink = self.bent() if self.troubled and not self.side and not self.noisy else None
+        kink = None if self.side or self.noisy else self.bent()
         if kink:
             return kink
         rounding = best.rounding * (CHOSEN if self.noisy else 1.0) + 4 * EPS * abs(best.value)
