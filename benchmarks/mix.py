@@ -552,49 +552,51 @@ UNARY = (
 BINARY = ("({}+{})", "({}-{})", "{}*{}", "{}/({})", "{}/(1+({})**2)")
 
 
-def _compose(rng: Random, leaf: str, depth: int) -> str:
+def compose(rng: Random, leaf: str, depth: int) -> str:
     """Return a random composition of elementary functions around a leaf."""
     if depth == 0:
         slope, shift = _number(rng), _number(rng)
         return rng.choice((leaf, f"{slope}*{leaf}", f"({slope}*{leaf}+{shift})", f"({slope}*{leaf}-{shift})"))
     if rng.random() < 0.6:
-        return rng.choice(UNARY).format(_compose(rng, leaf, depth - 1))
-    return rng.choice(BINARY).format(_compose(rng, leaf, depth - 1), _compose(rng, leaf, rng.randrange(depth)))
+        return rng.choice(UNARY).format(compose(rng, leaf, depth - 1))
+    return rng.choice(BINARY).format(compose(rng, leaf, depth - 1), compose(rng, leaf, rng.randrange(depth)))
 
 
-def _power_of_ten(rng: Random, low: float, high: float) -> float:
+def power_of_ten(rng: Random, low: float, high: float) -> float:
+    """Return a power of 10 of three digits, its exponent uniform."""
     return float(f"{10 ** rng.uniform(low, high):.3g}")
 
 
-def _point(rng: Random, low: float = 0.05, high: float = 5.0) -> float:
+def random_point(rng: Random, low: float = 0.05, high: float = 5.0) -> float:
+    """Return a number of either sign, the logarithm of its size uniform."""
     return rng.choice((-1, 1, 1)) * math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def _well(rng: Random) -> tuple[str, float]:
-    return _compose(rng, "x", rng.randint(1, 3)), _point(rng)
+    return compose(rng, "x", rng.randint(1, 3)), random_point(rng)
 
 
 def _scaled(rng: Random) -> tuple[str, float]:
     """Return a function of b x, times a: f, x or both are far from 1."""
-    b, a = _power_of_ten(rng, -8, 8), _power_of_ten(rng, -8, 8)
-    formula = _compose(rng, f"({b!r}*x)", rng.randint(1, 3))
-    return rng.choice((formula, f"{a!r}*{formula}")), _point(rng) / b
+    b, a = power_of_ten(rng, -8, 8), power_of_ten(rng, -8, 8)
+    formula = compose(rng, f"({b!r}*x)", rng.randint(1, 3))
+    return rng.choice((formula, f"{a!r}*{formula}")), random_point(rng) / b
 
 
 def _narrow(rng: Random) -> tuple[str, float]:
     """Return a feature of width 1e-6..1e-2 at c, in most cases on a background."""
-    c, width = float(_number(rng)), _power_of_ten(rng, -6, -2)
-    feature = _compose(rng, f"((x-{c!r})/{width!r})", rng.randint(1, 2))
-    background = _compose(rng, "x", 1)
+    c, width = float(_number(rng)), power_of_ten(rng, -6, -2)
+    feature = compose(rng, f"((x-{c!r})/{width!r})", rng.randint(1, 2))
+    background = compose(rng, "x", 1)
     formula = rng.choice((feature, f"({feature}+{background})", f"{feature}*{background}"))
-    return formula, c + width * _point(rng, 0.1, 3.0)
+    return formula, c + width * random_point(rng, 0.1, 3.0)
 
 
 def _large(rng: Random) -> tuple[str, float]:
     """Return a function at |x| = 1e2..1e10 that still turns, or hardly changes."""
     a = _number(rng)
     leaf = rng.choice((f"sin({a}*x)", f"cos({a}*x)", f"sin(x)*cos({a}*x)", "log(x)", "sqrt(x)", "x/(1+x)", "x"))
-    return _compose(rng, leaf, rng.randint(0, 2)), _power_of_ten(rng, 2, 10) * rng.uniform(0.9, 1.1)
+    return compose(rng, leaf, rng.randint(0, 2)), power_of_ten(rng, 2, 10) * rng.uniform(0.9, 1.1)
 
 
 def _end(rng: Random, distance: float) -> tuple[str, float]:
@@ -615,8 +617,8 @@ def _end(rng: Random, distance: float) -> tuple[str, float]:
             ("sqrt(1-x**2)", 1.0, -1),
         )
     )
-    outer = rng.choice((formula, f"({formula}+{_compose(rng, 'x', 1)})", f"{formula}*{_compose(rng, 'x', 1)}"))
-    return rng.choice((outer, _compose(rng, f"({outer})", 1))), end + inward * distance
+    outer = rng.choice((formula, f"({formula}+{compose(rng, 'x', 1)})", f"{formula}*{compose(rng, 'x', 1)}"))
+    return rng.choice((outer, compose(rng, f"({outer})", 1))), end + inward * distance
 
 
 def _domain(rng: Random) -> tuple[str, float]:
@@ -629,7 +631,7 @@ def _edge(rng: Random) -> tuple[str, float]:
 
 def _offset(rng: Random) -> tuple[str, float]:
     formula, x = _well(rng)
-    return f"{_power_of_ten(rng, 0, 8)!r}+{formula}", x
+    return f"{power_of_ten(rng, 0, 8)!r}+{formula}", x
 
 
 #: What a mix consists of: kind, share, generator.
@@ -644,7 +646,7 @@ MIX: dict[str, tuple[float, Callable[[Random], tuple[str, float]]]] = {
 }
 
 
-def _usable(f: Callable[[float], float], x: float, radius: float) -> bool:
+def usable(f: Callable[[float], float], x: float, radius: float) -> bool:
     """Return whether f is a finite real number at x and on both sides of it."""
     try:
         values = [f(x), f(x - radius), f(x + radius)]
@@ -653,7 +655,7 @@ def _usable(f: Callable[[float], float], x: float, radius: float) -> bool:
     return all(isinstance(value, float) and abs(value) < LARGEST for value in values)
 
 
-def _follows(f: Callable[[float], float], c: Sequence[Number], x: float, scale: float) -> bool:
+def follows(f: Callable[[float], float], c: Sequence[Number], x: float, scale: float) -> bool:
     """Return whether f is its Taylor polynomial within an eighth of its natural length.
 
     Where it is not, a kink or a jump is hidden near x, as in sqrt(x**2) or atan(1/x), and the problem is not smooth.
@@ -673,16 +675,16 @@ def _solved(formula: str, kind: str, x: float, side: int = 0) -> Problem | None:
     With a side (+1 or -1) the truth is that of this side of x, and a kink is welcome.
     """
     f = compiled(formula, MATH)
-    if not _usable(f, x, 0.0):
+    if not usable(f, x, 0.0):
         return None
     try:
         c = jet(formula, x, side or 1)
         scale = natural_length(c, x)
     except (ValueError, ArithmeticError, TypeError):  # a pole, or a complex number, that rounding hid from f
         return None
-    if not 1e-100 < abs(c[1]) < LARGEST or scale < 4096 * math.ulp(x) or not _usable(f, x, scale / 8):
+    if not 1e-100 < abs(c[1]) < LARGEST or scale < 4096 * math.ulp(x) or not usable(f, x, scale / 8):
         return None
-    if not side and not _follows(f, c, x, scale):
+    if not side and not follows(f, c, x, scale):
         return None
     return Problem(formula, kind, x, float(c[1]), float(c[0]), scale)
 
@@ -723,7 +725,7 @@ def _best_error(clean: Callable[[float], float], problem: Problem, sd: float) ->
         h = problem.scale * 2.0 ** (power / 4)
         if h < 16 * math.ulp(problem.x):
             continue
-        if not _usable(clean, problem.x, h):
+        if not usable(clean, problem.x, h):
             break
         difference = (clean(problem.x + h) - clean(problem.x - h)) / (2 * h)
         rounding = EPS * abs(problem.fx) / h + EPS * abs(problem.x * problem.derivative) / h
@@ -794,7 +796,7 @@ def solver_problems(seed: int, count: int) -> list[Noisy]:
 
 def _draw_kink(rng: Random, share_near: float) -> Kink | None:
     """Return a smooth function around |t|, max(t, 0) or their like, where t is 0 exactly at c."""
-    x = float(f"{_point(rng):.4g}")
+    x = float(f"{random_point(rng):.4g}")
     distance = rng.choice((-1, 1)) * 10 ** rng.uniform(-9, -1) * abs(x) if rng.random() < share_near else 0.0
     c = x - distance
     distance = x - c
@@ -803,7 +805,7 @@ def _draw_kink(rng: Random, share_near: float) -> Kink | None:
     zero = rng.choice((t, f"sin({a}*{t})", f"expm1({a}*{t})", f"tanh({a}*{t})", f"{t}*(1+x**2)", f"{t}*(2+cos({a}*x))"))
     sharp = rng.choice(("abs({z})", "max({z},0.0)", "max(-({z}),0.0)", "min({z},0.0)", "max({z},-{b}*({z}))"))
     sharp = f"{_number(rng)}*{sharp.format(z=zero, b=_number(rng))}"
-    smooth = _compose(rng, "x", rng.randint(0, 2))
+    smooth = compose(rng, "x", rng.randint(0, 2))
     joined = rng.choice(("{s}+{k}", "({s})*(1+{k})", "sin({s}+{k})", "exp({k})*({s})", "{s}+atan({k})"))
     formula = joined.format(s=smooth, k=sharp)
     sides = _solved(formula, "left", c, -1), _solved(formula, "right", c, 1)

@@ -54,9 +54,11 @@ class Request(NamedTuple):
     noise: float | None = None  #: absolute noise level of f; None: to be found
     budget: int = 40  #: most points of one element, x among them; the method ends with what it has
     unit: float = 2.0**-52  #: relative spacing of the floats that x and f have (2**-23 for float32)
+    order: int = 1  #: of the derivative
 
 
 #: Points are floats; a method for analytic f may ask for complex ones, and is answered with complex values.
+#: Where several coordinates move at once (`plan.together`), a point is a tuple of them.
 Conversation = Generator[tuple[complex, ...], Sequence[Any], Estimate]
 
 

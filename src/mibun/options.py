@@ -1,7 +1,7 @@
 """The options that all verbs take: their text, which is written once, and how they are checked."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,10 +10,15 @@ from mibun.conversation import Method, Request
 from mibun.errors import InputError
 from mibun.methods import choose_method
 from mibun.result import Derivative
+from mibun.structure import Structure
 
-__all__ = ["Options", "asked", "documented"]
+__all__ = ["Options", "asked", "documented", "multi_index", "ordered"]
 
 DEFAULT: Final = Request()
+#: Order of a derivative, by the circle.
+HIGHEST: Final = 8
+#: Order of a mixed derivative, in all.
+MOST_MIXED: Final = 4
 
 OPTIONS: Final = """
     method : str or method value
@@ -94,6 +99,45 @@ def asked(
     most = DEFAULT.budget if budget is None else min(int(budget), DEFAULT.budget)
     level_given = None if noise is None else float(noise)
     return choose_method(method), Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most)
+
+
+def ordered(method: Method, request: Request, order: Any) -> Request:
+    """Check the order of a derivative against what the method can do, and ask for it.
+
+    A method says by its attribute `orders` which ones it can; without it that is the first alone.
+    """
+    if type(order) is int and order == 1:
+        return request
+    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 1 <= order <= HIGHEST:
+        raise InputError(
+            f'order is {order!r}; expected a whole number from 1 to 4, or to {HIGHEST} with method="complex"'
+        )
+    orders = getattr(method, "orders", range(1, 2))
+    if order not in orders:
+        wanted = (
+            'write method="complex" for orders above 4, with an f that accepts complex numbers'
+            if order > 4
+            else 'write method="adaptive"'
+        )
+        raise InputError(f"order is {order} with {method}; its highest is {max(orders)}: {wanted}")
+    return request._replace(order=int(order))
+
+
+def multi_index(structure: Structure, orders: Any) -> dict[int, int]:
+    """Give place and order of every entry that is named, by place, so that the order of the keys changes no bit."""
+    if not isinstance(orders, Mapping) or not orders:
+        raise InputError(f"orders are {orders!r}; expected entries of x with their orders, such as {{0: 2, 3: 1}}")
+    found: dict[int, int] = {}
+    for key, order in orders.items():
+        if isinstance(order, bool) or not isinstance(order, int | np.integer) or order < 1:
+            raise InputError(f"the order of entry {key!r} is {order!r}; expected a whole number of at least 1")
+        place = structure.index(key)
+        if place in found:
+            raise InputError(f"{structure.place(place)} is named twice, once as {key!r}; write one order for it")
+        found[place] = int(order)
+    if sum(found.values()) > MOST_MIXED:
+        raise InputError(f"orders are {dict(orders)!r}, {sum(found.values())} in all; expected at most {MOST_MIXED}")
+    return dict(sorted(found.items()))
 
 
 def _real(given: Any) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mibun.structure import Structure
 
-__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pairwise", "pointwise"]
+__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pairwise", "pointwise", "together"]
 
 FLOAT64: Final = np.dtype(np.float64)
 
@@ -22,10 +22,10 @@ FLOAT64: Final = np.dtype(np.float64)
 class Plan(NamedTuple):
     """What the coordinates of all elements mean."""
 
-    starts: Sequence[float]  #: the coordinate of each element at x
+    starts: Sequence[Any]  #: the coordinate of each element at x; of several axes, a tuple
     units: Sequence[float]  #: relative spacing of the floats of each
     shared: bool  #: at their starts all elements are at one and the same point x
-    point: Callable[[int, complex], Any]  #: (element, coordinate) -> a new point for f
+    point: Callable[[int, Any], Any]  #: (element, coordinate) -> a new point for f
     stack: Callable[[NDArray[Any], NDArray[Any]], Any]  #: many elements and coordinates -> (m, *S), newly made
     row_bytes: int  #: size of one row of a stack
     name: Callable[[int], str]  #: what messages call an element
@@ -199,6 +199,36 @@ def pairwise(
     count = first.size
     units, rows = [unit(vector.dtype)] * count, flat and reshaped is None
     return Plan([0.0] * count, units, True, point, stack, vector.nbytes, name, rows)
+
+
+def together(structure: Structure, vector: NDArray[Any], places: Sequence[int]) -> Plan:
+    """Plan for x some entries of which move at once: one element, whose coordinate is a tuple of them.
+
+    Parameters
+    ----------
+    structure, vector
+        x and its flat form.
+    places : sequence of int
+        The entries that move, in the order of the tuple.
+    """
+    moving = np.asarray(places)
+    centres = vector[moving].astype(np.float64)
+    rest = vector[moving] - centres
+
+    def point(_: int, coordinate: tuple[float, ...]) -> Any:
+        moved = vector.copy()
+        moved[moving] = coordinate + rest
+        return structure.unflatten(moved)
+
+    def stack(_: NDArray[Any], coordinates: NDArray[Any]) -> Any:
+        block = np.empty((len(coordinates), vector.size), vector.dtype)
+        block[:] = vector
+        block[:, moving] = coordinates + rest
+        return structure.unflatten(block)
+
+    units = [max(unit(leaf.dtype) for leaf in structure.leaves)]
+    names = ", ".join(map(structure.name, places))
+    return Plan([tuple(centres.tolist())], units, True, point, stack, vector.nbytes, lambda _: names)
 
 
 def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any]) -> Plan:

@@ -17,6 +17,7 @@ _EPILOG = (
     """\b
 Examples:
   mibun derivative "exp(x)*sin(3*x)" --at 1.3
+  mibun derivative "sin(x)" --at 1 --order 2            the second derivative
   mibun derivative "sqrt(x)" --at 0.01 --bounds 0,      never below 0
   mibun derivative "sin(x)" --at "[0, 0.5, 1]" --json   at three points
   mibun derivative model:cost --at -1e-3 --rtol 1e-3    cost of model.py here
@@ -32,6 +33,9 @@ sin, exp, log, sqrt, abs, max.
 
 @click.command(cls=FormulaCommand, epilog=_EPILOG, short_help="Differentiate a function of one number.")
 @options
+@click.option(
+    "--order", type=int, default=1, metavar="K", show_default=True, help="Of the derivative: 1 to 4, to 8 with complex."
+)
 @click.option("--bounds", metavar="LOW,HIGH", help="f is not evaluated outside them; a side left out has no bound.")
 def derivative(function: str, at: str, bounds: str | None, as_json: bool, **given: Any) -> int:
     """Differentiate FUNCTION at a point, with a bound on the error.

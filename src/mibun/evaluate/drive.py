@@ -75,6 +75,7 @@ def lead(
     budget: int | None = None,
     scalar: bool = False,
     centres: list[list[float]] | None = None,
+    most: int = MOST,
 ) -> Led:
     """Lead one conversation for each element and each number that f returns, in lock-step.
 
@@ -93,6 +94,8 @@ def lead(
         f must return one number, in any shape.
     centres : list, optional
         f(x), where it is known already.
+    most : int
+        Most points of one conversation.
 
     Raises
     ------
@@ -102,8 +105,8 @@ def lead(
         What f raises: at x, at every other point, or anything but ArithmeticError and ValueError.
     """
     count = len(plan.starts)
-    least, asks_x = _first_round(method, plan.starts[0], plan.units[0])
-    served = [element for element, share in enumerate(shares(budget, count, least)) if share]
+    least, asks_x = _first_round(method, plan.starts[0], plan.units[0], requests[0].order)
+    served = [element for element, share in enumerate(shares(budget, count, least, most)) if share]
     centred = [0] if plan.shared or not served else served
     centres = evaluator.centres(centred) if centres is None else centres
     outputs, layout = evaluator.values.size, evaluator.values.structure
@@ -112,10 +115,10 @@ def lead(
             f"f returned {layout.size} numbers at x, {layout}; gradient and hessian are those of one number, "
             "use jacobian, or vjp with a cotangent"
         )
-    pools = shares(budget, count, least, MOST * outputs)
-    leading = Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)])
+    pools = shares(budget, count, least, most * outputs)
+    leading = Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)], most)
     for element in served:
-        own = min(MOST, pools[element]) - (not asks_x)
+        own = min(most, pools[element]) - (not asks_x)
         row = centres[0] if plan.shared else centres[centred.index(element) if len(centred) < count else element]
         leading.open(element, requests[element]._replace(budget=own), row, pools[element] - 1)
     leading.run()
@@ -125,9 +128,9 @@ def lead(
     return Led(leading.estimates, centres, leading.evaluations, evaluator.faults, evaluator.values)
 
 
-def _first_round(method: Method, x: float, unit: float) -> tuple[int, bool]:
+def _first_round(method: Method, x: float, unit: float, order: int) -> tuple[int, bool]:
     """Count the points without which a method says nothing, x among them, and say whether it asks for x itself."""
-    conversation = method.converse(x, Request(unit=unit))
+    conversation = method.converse(x, Request(unit=unit, order=order))
     try:
         points = next(conversation)
     except StopIteration:
@@ -154,7 +157,9 @@ class Leading:
         evaluator: Serial | Vectorized,
         evaluations: int,
         estimates: list[list[Estimate]],
+        most: int = MOST,
     ) -> None:
+        self.most = most
         self.method, self.plan, self.evaluator = method, plan, evaluator
         self.evaluations, self.estimates = evaluations, estimates
         self.requests: dict[int, Request] = {}
@@ -200,14 +205,16 @@ class Leading:
         element = talk.element
         seen, request = self.seen[element], self.requests[element]
         lower, upper, new = request.lower, request.upper, []
-        for point in talk.points:
+        points: Any = talk.points
+        for point in points:
             if point not in seen:
-                if lower <= point.real <= upper and abs(point) < math.inf:
+                # a point of several axes is checked by its method, which knows the bounds of each
+                if isinstance(point, tuple) or (lower <= point.real <= upper and abs(point) < math.inf):
                     new.append(point)
                 else:
                     seen[point] = self.missing
         new = list(dict.fromkeys(new))
-        if len(new) > self.left[element] or talk.taken + len(talk.points) > MOST:
+        if len(new) > self.left[element] or talk.taken + len(talk.points) > self.most:
             return False
         self.left[element] -= len(new)
         for point in new:

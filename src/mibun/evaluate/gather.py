@@ -117,10 +117,13 @@ class Table:
             told,
         )
 
-    def analytic(self) -> "Table":
-        """Join the slopes along the real axis (first half) and along the imaginary one, which an analytic f shares."""
+    def analytic(self, order: int = 1) -> "Table":
+        """Join the slopes along the real axis (first half) and along the imaginary one, which an analytic f shares.
+
+        Each step along the imaginary axis is a step times i, so derivatives of higher order have as many of them.
+        """
         half = len(self.value) // 2
-        along, across = self.value[:half], self.value[half:] / 1j
+        along, across = self.value[:half], self.value[half:] / (1j, -1, -1j, 1)[(order - 1) % 4]
         errors = self.truncation + self.rounding
         first = errors[:half] <= errors[half:]
         both = errors[:half] + errors[half:]

@@ -122,14 +122,14 @@ class Vectorized:
             value = self.f(self.plan.stack(elements, coordinates))
         except OUTSIDE as reason:
             if count == 1:
-                self.faults.met(int(elements[0]), coordinates[0].item(), reason)
+                self.faults.met(int(elements[0]), coordinates[0].tolist(), reason)
                 return np.full((1, self.values.size), NAN)
             self.halved += 1
             half = count // 2
             parts = [self._chunk(elements[part], coordinates[part]) for part in (slice(half), slice(half, None))]
             return np.concatenate(parts)
         except Exception as reason:
-            explain(reason, self.plan.name(int(elements[0])), coordinates[0].item())
+            explain(reason, self.plan.name(int(elements[0])), coordinates[0].tolist())
             raise
         # f may write its next values where these are
         if (

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 from mibun.conversation import Conversation, Estimate, Method, Request
 from mibun.errors import InputError
 from mibun.methods.adaptive import Adaptive
+from mibun.methods.adaptive.mixed import MixedPartial
 from mibun.methods.central import Central
 from mibun.methods.complex_step import ComplexStep
 from mibun.methods.forward import Backward, Forward
@@ -18,6 +19,7 @@ __all__ = [
     "Estimate",
     "Forward",
     "Method",
+    "MixedPartial",
     "Request",
     "choose_method",
 ]

@@ -1,6 +1,7 @@
 """Central: symmetric differences with a fixed step."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mibun.conversation import Conversation, Request
 from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, side
@@ -47,6 +48,8 @@ class Central:
     error 1.6e-07, stated 3.2e-07, 5 evaluations
     """
 
+    orders: ClassVar[range] = range(1, 5)
+
     accuracy: int = 2
     step: float | None = None
 
@@ -59,7 +62,7 @@ class Central:
         # the side with more room comes last: for it the textbook step is shrunk where that room is small
         near_left = x - request.lower < request.upper - x
         names = ("central", "backward", "forward") if near_left else ("central", "forward", "backward")
-        return fixed([side(name, self.accuracy) for name in names], x, self.step, request)
+        return fixed([side(name, self.accuracy, request.order) for name in names], x, self.step, request)
 
     def __str__(self) -> str:
         return described("Central", self.accuracy, 2, self.step)

@@ -10,9 +10,10 @@ more values give a real difference to compare with.
 import math
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from mibun.conversation import Conversation, Estimate, Request
+from mibun.methods.circle import circle
 from mibun.methods.fixed import failed
 from mibun.status import Status
 
@@ -34,6 +35,8 @@ class ComplexStep:
     says so. It costs 4 values; where the comparison fails, 2 more at each of two smaller real steps. An f that is not
     analytic is refused: the status is unresolved, the error infinite.
 
+    Derivatives of order 2 to 8 come from values on a circle around x, 9 for each radius that is tried, at most 4 radii.
+
     Notes
     -----
     The error is the rounding of one value, 8 spacings of the result, and the truncation as the real difference shows
@@ -53,8 +56,14 @@ class ComplexStep:
     unresolved
     """
 
+    orders: ClassVar[range] = range(1, 9)
+
     def converse(self, x: float, request: Request) -> Conversation:
-        """Start a conversation about the derivative at x."""
+        """Start a conversation about the derivative at x, of order 1 to 8."""
+        return circle(x, request) if request.order > 1 else self._step(x, request)
+
+    def _step(self, x: float, request: Request) -> Conversation:
+        """Converse about the slope."""
         scale = math.ldexp(1.0, math.frexp(max(abs(x), 1.0))[1] - 1)
         # squares of the step stay within the range of the floats: complex64 ends at 1e-38
         h = scale * (2.0**-100 if request.unit < 2.0**-40 else 2.0**-50)

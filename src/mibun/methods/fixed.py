@@ -39,16 +39,17 @@ class Side(NamedTuple):
     weighted: tuple[tuple[float, float], ...]  #: offset and weight, without those of weight 0
     offsets: tuple[float, ...]  #: of all points of the two differences, in units of the smaller step, 0 first
     amplification: float  #: sum of the sizes of the weights
+    order: int
 
 
 @lru_cache(maxsize=128)
-def side(name: str, accuracy: int) -> Side:
-    """Make the stencil of a first derivative: "forward", "backward" or "central"."""
+def side(name: str, accuracy: int, order: int = 1) -> Side:
+    """Make the stencil of a derivative: "forward", "backward" or "central"."""
     make = {"forward": stencil.forward, "backward": stencil.backward, "central": stencil.central}[name]
-    exact = make(accuracy=accuracy)
+    exact = make(order, accuracy)
     weighted = tuple((o, w) for o, w in zip(exact.float_offsets, exact.float_weights, strict=True) if w)
     offsets = {0.0, *exact.float_offsets, *(2 * offset for offset in exact.float_offsets)}
-    return Side(name, accuracy, weighted, tuple(sorted(offsets, key=abs)), float(exact.rounding))
+    return Side(name, accuracy, weighted, tuple(sorted(offsets, key=abs)), float(exact.rounding), order)
 
 
 def checked_accuracy(accuracy: object, even: bool) -> int:
@@ -78,13 +79,13 @@ def described(name: str, accuracy: int, usual: int, step: float | None) -> str:
     return f"{name}({', '.join(words)})"
 
 
-def textbook_step(x: float, unit: float, accuracy: int) -> float:
+def textbook_step(x: float, unit: float, accuracy: int, order: int = 1) -> float:
     """Give the step that balances rounding against truncation for an f of scale max(|x|, 1).
 
-    Rounding grows like unit/h, truncation like h^accuracy; they meet near ``unit ** (1 / (accuracy + 1))`` times the
-    scale. A power of 2, so that x ± h is exact wherever floats allow it.
+    Rounding grows like unit/h^order, truncation like h^accuracy; they meet near ``unit ** (1 / (accuracy + order))``
+    times the scale. A power of 2, so that x ± h is exact wherever floats allow it.
     """
-    exponent = round(math.log2(unit) / (accuracy + 1))
+    exponent = round(math.log2(unit) / (accuracy + order))
     return math.ldexp(1.0, math.frexp(max(abs(x), 1.0))[1] - 1 + exponent)
 
 
@@ -104,24 +105,29 @@ def looked_at(x: float, offsets: Sequence[float], step: float, unit: float) -> d
 def difference(
     side: Side, x: float, step: float, points: dict[float, float], values: dict[float, float], factor: int = 1
 ) -> Difference:
-    """Apply a stencil with `factor` times the step, and divide by the step that really happened.
+    """Apply a stencil with `factor` times the step, and divide by the power of the step that really happened.
 
-    Points are rounded to floats, so x + h is not quite h away from x. The sum of weight times true distance is the
-    step of the quotient; for two points this is the distance between them.
+    Points are rounded to floats, so x + h is not quite h away from x. The sum of weight times true distance, to the
+    power of the order, over its factorial, is that of the quotient; for two points this is the distance between them.
     """
+    order = side.order
     try:
-        happened = math.fsum([weight * (points[offset * factor] - x) for offset, weight in side.weighted])
+        happened = math.fsum([weight * (points[offset * factor] - x) ** order for offset, weight in side.weighted])
+        happened /= math.factorial(order)
         total = math.fsum([weight * values[offset * factor] for offset, weight in side.weighted])
         return Difference(total / happened, side.amplification / abs(happened), step * factor)
     except ArithmeticError:  # a sum beyond the floats, or no distance at all
         return Difference(math.nan, math.inf, step * factor)
 
 
-def conclude(x: float, one: Difference, two: Difference, accuracy: int, size: float, request: Request) -> Estimate:
-    """Estimate the error of the difference with the smaller step from that with the larger one."""
+def conclude(one: Difference, two: Difference, accuracy: int, size: float, lost: float, request: Request) -> Estimate:
+    """Estimate the error of the difference with the smaller step from that with the larger one.
+
+    `size` is the largest value of f; `lost` is the slope times x, by the rounding of which a value is off, too.
+    """
     value = one.value
     truncation = SAFETY * abs(two.value - value) / (2.0**accuracy - 1.0)
-    noise = max(request.noise or 0.0, request.unit * size + request.unit / 2 * abs(x * value) + TINY)
+    noise = max(request.noise or 0.0, request.unit * size + request.unit / 2 * lost + TINY)
     rounding = noise * one.amplification + 2 * request.unit * abs(value)
     status, message = Status.CONVERGED, ""
     error = truncation + rounding
@@ -141,7 +147,7 @@ def failed(status: Status, step: float, message: str) -> Estimate:
 
 def fixed(sides: Sequence[Side], x: float, step: float | None, request: Request) -> Conversation:
     """Converse with the first stencil that has room within the bounds and finite values; the others are fallbacks."""
-    h = step if step is not None else textbook_step(x, request.unit, sides[0].accuracy)
+    h = step if step is not None else textbook_step(x, request.unit, sides[0].accuracy, sides[0].order)
     last = failed(Status.UNRESOLVED, h, f"the bounds leave no room for the step {h:.3g}")
     spent = 0
     for side in sides:
@@ -183,12 +189,20 @@ def _judged(
     """Turn finite values into the answer."""
     one = difference(side, x, h, points, values)
     two = difference(side, x, h, points, values, factor=2)
-    found = conclude(x, one, two, side.accuracy, max(map(abs, values.values())), request)
+    if side.order == 1:
+        lost = abs(x * one.value)
+    else:
+        lost = abs(x) * max(abs(values[o] - values[0.0]) / abs(point - x) for o, point in points.items() if o)
+    found = conclude(one, two, side.accuracy, max(map(abs, values.values())), lost, request)
     if len(set(values.values())) == 1:
         return found._replace(value=0.0, status=Status.INSENSITIVE, message="f is equal at all points")
     if not math.isfinite(found.value):
         return found
-    return _kink(x, h, points, values, found) or found
+    kink = _kink(x, h, points, values, found)
+    if kink and side.order > 1:
+        message = f"{kink.message}: there is no derivative of order {side.order}"
+        return kink._replace(value=math.nan, truncation=0.0, rounding=math.inf, message=message)
+    return kink or found
 
 
 def _sided(found: Estimate, side: Side, h: float) -> Estimate:

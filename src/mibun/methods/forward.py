@@ -1,6 +1,7 @@
 """Forward and Backward: differences towards one side, with a fixed step."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mibun.conversation import Conversation, Request
 from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, side
@@ -48,6 +49,8 @@ class Forward:
     error 4.8e-07, stated 9.5e-07, 3 evaluations
     """
 
+    orders: ClassVar[range] = range(1, 5)
+
     accuracy: int = 1
     step: float | None = None
 
@@ -57,7 +60,7 @@ class Forward:
 
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x; it has one round."""
-        return fixed([side("forward", self.accuracy)], x, self.step, request)
+        return fixed([side("forward", self.accuracy, request.order)], x, self.step, request)
 
     def __str__(self) -> str:
         return described("Forward", self.accuracy, 1, self.step)
@@ -87,6 +90,8 @@ class Backward:
     True True
     """
 
+    orders: ClassVar[range] = range(1, 5)
+
     accuracy: int = 1
     step: float | None = None
 
@@ -96,7 +101,7 @@ class Backward:
 
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x; it has one round."""
-        return fixed([side("backward", self.accuracy)], x, self.step, request)
+        return fixed([side("backward", self.accuracy, request.order)], x, self.step, request)
 
     def __str__(self) -> str:
         return described("Backward", self.accuracy, 1, self.step)

@@ -1,9 +1,11 @@
 """The adaptive method: finds the scale of f by itself, extrapolates, and bounds the error."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mibun.conversation import Conversation, Request
 from mibun.methods.adaptive.array import Array, Asking, common_course
+from mibun.methods.adaptive.orders import higher
 from mibun.methods.adaptive.scalar import differentiate
 
 __all__ = ["Adaptive"]
@@ -32,9 +34,11 @@ class Adaptive:
     True
     """
 
+    orders: ClassVar[range] = range(1, 5)
+
     def converse(self, x: float, request: Request) -> Conversation:
-        """Start a conversation about the derivative at x."""
-        return differentiate(x, request)
+        """Start a conversation about the derivative at x, of order 1 to 4."""
+        return differentiate(x, request) if request.order == 1 else higher(differentiate, x, request)
 
     def together(self, x: Array, fx: Array) -> Asking:
         """Take many elements through the common course, on arrays."""

@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["Choice", "select"]
+__all__ = ["Choice", "Pairs", "select"]
 
 EPS: Final = 2.0**-52
 

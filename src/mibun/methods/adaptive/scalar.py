@@ -28,7 +28,7 @@ COMMON: Final = 11
 
 def differentiate(x: float, request: Request) -> Conversation:
     """Converse about f'(x)."""
-    rtol, atol, lower, upper, noise, budget, eps = request
+    rtol, atol, lower, upper, noise, budget, eps, _ = request
     free = lower == -math.inf and upper == math.inf
     top, side = (first_step(x, eps), 0) if free else _room(x, lower, upper, eps)
     if side:
