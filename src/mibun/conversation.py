@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mibun.status import Status
 
-__all__ = ["Common", "Conversation", "Estimate", "Method", "Request", "Together"]
+__all__ = ["Asking", "Common", "Conversation", "Estimate", "Method", "Request", "Together"]
 
 
 class Estimate(NamedTuple):
@@ -71,6 +71,10 @@ class Common(NamedTuple):
     noise: NDArray[np.float64]
 
 
+#: Yields (places, points), a column of points for each place; is sent the values in the shape of points.
+Asking = Generator[tuple[NDArray[np.intp], NDArray[np.float64]], NDArray[np.float64], Common]
+
+
 @runtime_checkable
 class Method(Protocol):
     """An immutable value that can differentiate; an object of yours with this method can be passed as `method=`.
@@ -90,7 +94,5 @@ class Together(Protocol):
     The bits must be those that `converse` gives for the same element.
     """
 
-    def together(
-        self, x: NDArray[np.float64], fx: NDArray[np.float64]
-    ) -> Generator[tuple[NDArray[np.intp], NDArray[np.float64]], NDArray[np.float64], Common]:
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64]) -> Asking:
         """Yield (places, points), a column of points for each place in x; be sent the values in the shape of points."""

@@ -25,6 +25,8 @@ LARGEST: Final = float(np.finfo(np.float64).max)
 #: For (element, number): the message, and the slopes from the left and from the right.
 Told = dict[tuple[int, int], tuple[str, float | None, float | None]]
 Arrange = Callable[[NDArray[Any]], Any]
+#: From (element, number) to its path in the result, and its name.
+Path = Callable[[int, int], tuple[tuple[Any, ...], str]]
 
 
 def settled(estimate: Estimate) -> Estimate:
@@ -176,7 +178,15 @@ def values_first(x: Structure, values: Structure) -> Arrange:
 
 
 def gathered(
-    table: Table, arrange: Arrange, *, evaluations: int, noise: Any, fx: Any, dtype: Any = np.float64, remark: str = ""
+    table: Table,
+    arrange: Arrange,
+    *,
+    evaluations: int,
+    noise: Any,
+    fx: Any,
+    dtype: Any = np.float64,
+    remark: str = "",
+    path: Path | None = None,
 ) -> Derivative:
     """Build the result.
 
@@ -191,13 +201,15 @@ def gathered(
         Of real numbers in the result: float64, or longdouble.
     remark : str
         Something to be told about the whole run.
+    path : callable, optional
+        Path and name of (element, number) in the result. Default: that of the structure of the result.
     """
 
     def wide(numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(np.result_type(numbers, dtype), copy=False)
 
     truncation, rounding = wide(table.truncation), wide(table.rounding)
-    notes = _notes(table, arrange)
+    notes = _notes(table, path or _dense_path(table, arrange)) if table.told else ()
     if remark:
         notes += (Note(None, Status.CONVERGED, remark),)
     return Derivative(
@@ -214,30 +226,34 @@ def gathered(
     )
 
 
-def _notes(table: Table, arrange: Arrange) -> tuple[Note, ...]:
-    """Write a note for each element that is not plainly converged; where there are many, one for each status."""
-    told = table.told
-    if not told:
-        return ()
+def _dense_path(table: Table, arrange: Arrange) -> Path:
+    """Find the paths of all elements in the structure of the result."""
     numbered = arrange(np.arange(table.codes.size, dtype=np.float64).reshape(table.codes.shape))
     result = Structure.of(numbered)
     place = {int(i): flat for flat, i in enumerate(result.flatten(numbered).tolist())}
     width = table.codes.shape[1]
+
+    def path(element: int, output: int) -> tuple[tuple[Any, ...], str]:
+        at = place[element * width + output]
+        return result.path(at), result.name(at)
+
+    return path
+
+
+def _notes(table: Table, path: Path) -> tuple[Note, ...]:
+    """Write a note for each element that is not plainly converged; where there are many, one for each status."""
+    told = table.told
     if len(told) <= MOST_NOTES:
         return tuple(
-            Note(
-                result.path(place[element * width + output]), STATUSES[table.codes[element, output]], text, left, right
-            )
-            for (element, output), (text, left, right) in sorted(told.items())
+            Note(path(*place)[0], STATUSES[table.codes[place]], text, left, right)
+            for place, (text, left, right) in sorted(told.items())
         )
     notes = []
     for status in STATUSES:
         about = [key for key in sorted(told) if table.codes[key] == status.code]
         if about:
-            element, output = about[0]
-            name = result.name(place[element * width + output])
-            text = f"{len(about):,} elements, the first of them {name}: {told[about[0]][0]}"
-            notes.append(Note(None, status, text))
+            name = path(*about[0])[1]
+            notes.append(Note(None, status, f"{len(about):,} elements, the first of them {name}: {told[about[0]][0]}"))
     return tuple(notes)
 
 

@@ -17,7 +17,7 @@ from mibun.evaluate.serial import Serial
 from mibun.evaluate.vectorized import Vectorized
 from mibun.plan import Plan
 
-__all__ = ["lead_together", "takes_together"]
+__all__ = ["Rounds", "known_values", "lead_together", "takes_together"]
 
 #: Below so many elements the arrays cost more than they save.
 FEWEST: Final = 50
@@ -58,7 +58,7 @@ def lead_together(
         blocks.append(common)
         for place in np.flatnonzero(~common.done).tolist():
             element = int(elements[place])
-            leading.open(element, request, [float(fx[element])], MOST - 1, _known(rounds, place))
+            leading.open(element, request, [float(fx[element])], MOST - 1, known_values(rounds, place))
     leading.run()
     common = Common(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
     evaluator.faults.everywhere(leading.evaluations - len(centres))
@@ -82,7 +82,7 @@ def _block(
         return common, rounds
 
 
-def _known(rounds: Rounds, place: int) -> dict[complex, list[Any]]:
+def known_values(rounds: Rounds, place: int) -> dict[complex, list[Any]]:
     """Collect the values at the points of one element."""
     known: dict[complex, list[Any]] = {}
     for places, points, values in rounds:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from mibun.conversation import Conversation, Request
-from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, side
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Asking, Conversation, Request
+from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, fixed_course, side
 from mibun.methods.forward import ESTIMATED
 
 __all__ = ["Central"]
@@ -60,6 +63,10 @@ class Central:
         near_left = x - request.lower < request.upper - x
         names = ("central", "backward", "forward") if near_left else ("central", "forward", "backward")
         return fixed([side(name, self.accuracy) for name in names], x, self.step, request)
+
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64]) -> Asking:
+        """Take many elements through the common course, on arrays."""
+        return fixed_course(side("central", self.accuracy), x, fx, self.step)
 
     def __str__(self) -> str:
         return described("Central", self.accuracy, 2, self.step)

@@ -9,14 +9,27 @@ wrong by any factor, and only the adaptive method looks for that.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mibun import stencil
-from mibun.conversation import Conversation, Estimate, Request
+from mibun.conversation import Asking, Common, Conversation, Estimate, Request
 from mibun.errors import InputError
 from mibun.status import Status
 
-__all__ = ["Side", "checked_accuracy", "checked_step", "described", "failed", "fixed", "side", "textbook_step"]
+__all__ = [
+    "Side",
+    "checked_accuracy",
+    "checked_step",
+    "described",
+    "failed",
+    "fixed",
+    "fixed_course",
+    "side",
+    "textbook_step",
+]
 
 SAFETY: Final = 2.0
 #: Rounding of one value where floats are denormal.
@@ -214,3 +227,57 @@ def _kink(
     message = f"the slopes from the left ({left:.6g}) and from the right ({right:.6g}) differ"
     value, rounding = (left + right) / 2, 2 * found.noise / h
     return Estimate(value, gap / 2 + drift, rounding, Status.KINK, h, found.noise, message, left, right)
+
+
+def fixed_course(side: Side, x: NDArray[np.float64], fx: NDArray[np.float64], step: float | None) -> Asking:
+    """Take many elements together, as `fixed` takes one: the same bits where it has nothing but a number to say.
+
+    Stencils of more than two points leave it to `fixed`, whose sums are exact, as those of arrays are not.
+    """
+    if len(side.weighted) != 2:
+        return Common(np.zeros(x.size, bool), *(np.full(x.size, math.nan) for _ in range(5)))
+    unit = Request().unit
+    h = np.full(x.size, step) if step is not None else _textbook_steps(x, unit, side.accuracy)
+    points = {offset: x + offset * h for offset in side.offsets if offset}
+    answers = yield np.arange(x.size), np.stack(list(points.values()))
+    points[0.0] = x
+    values: dict[float, Any] = dict(zip(points, [*answers, fx], strict=True))
+    with np.errstate(all="ignore"):
+        value, amplification = _differences(side, x, points, values, 1)
+        two, _ = _differences(side, x, points, values, 2)
+        truncation = SAFETY * np.abs(two - value) / (2.0**side.accuracy - 1.0)
+        size = np.abs(np.stack(list(values.values()))).max(axis=0)
+        noise = np.maximum(0.0, unit * size + unit / 2 * np.abs(x * value) + TINY)
+        rounding = noise * amplification + 2 * unit * np.abs(value)
+        done = np.isfinite(truncation + rounding) & np.isfinite(answers.sum(axis=0)) & (answers != fx).any(axis=0)
+        done &= np.logical_and.reduce([points[a] != points[b] for a in points for b in points if a < b])
+        if len(side.offsets) == 5 and side.name == "central":
+            done &= ~_kinks(x, h, points, values, noise)
+    return Common(done, value, truncation, rounding, h, noise)
+
+
+def _textbook_steps(x: NDArray[np.float64], unit: float, accuracy: int) -> NDArray[np.float64]:
+    exponent = round(math.log2(unit) / (accuracy + 1))
+    return np.ldexp(1.0, np.frexp(np.maximum(np.abs(x), 1.0))[1] - 1 + exponent)
+
+
+def _differences(
+    side: Side, x: NDArray[np.float64], points: dict[float, Any], values: dict[float, Any], factor: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give what `difference` gives, of two points; the step is known."""
+    (a, weight), (b, other) = side.weighted
+    happened = weight * (points[a * factor] - x) + other * (points[b * factor] - x)
+    total = weight * values[a * factor] + other * values[b * factor]
+    return total / happened, side.amplification / np.abs(happened)
+
+
+def _kinks(
+    x: NDArray[np.float64], h: NDArray[np.float64], points: dict[float, Any], values: dict[float, Any], noise: Any
+) -> NDArray[np.bool_]:
+    """Tell where `_kink` finds one."""
+    left, left2, right, right2 = (
+        (values[offset] - values[0.0]) / (points[offset] - x) for offset in (-1.0, -2.0, 1.0, 2.0)
+    )
+    gap, drift = np.abs(right - left), np.maximum(np.abs(right2 - right), np.abs(left2 - left))
+    found: NDArray[np.bool_] = ~((gap <= 8 * drift) | (gap <= 64 * noise / h))
+    return found

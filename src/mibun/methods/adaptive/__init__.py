@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mibun.conversation import Conversation, Request
-from mibun.methods.adaptive.array import Array, Asking, common_course
+from mibun.conversation import Asking, Conversation, Request
+from mibun.methods.adaptive.array import Array, common_course
 from mibun.methods.adaptive.scalar import differentiate
 
 __all__ = ["Adaptive"]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Common
+from mibun.conversation import Asking, Common
 from mibun.methods.adaptive.ladder import (
     AMPLIFICATION,
     EVEN_CONTRAST,
@@ -28,11 +28,10 @@ from mibun.methods.adaptive.ladder import (
 from mibun.methods.adaptive.scale import EPS, NEARLY, UNEVEN, UNIT_STEP
 from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
-__all__ = ["Array", "Asking", "common_course"]
+__all__ = ["Array", "common_course"]
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
-Asking = Generator[tuple[Places, Array], Array, Common]
 #: Columns for each m.
 WEIGHTS_OF_ALL: Final = np.array(WEIGHTS).T
 

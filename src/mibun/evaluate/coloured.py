@@ -1,0 +1,112 @@
+"""Lead the entries of a sparse Jacobian, colour by colour: together where the method can, and alone where one leaves.
+
+All entries of a colour take the common course of the method on arrays, each with its own step, value and bound. An
+entry that leaves the course is led alone, on the values that are known; those of one colour that do so share calls.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Common, Method, Request, Together
+from mibun.evaluate.compressed import Compressed
+from mibun.evaluate.drive import MOST, SPENT, Leading, Led
+from mibun.evaluate.together import Rounds, known_values
+from mibun.plan import Plan
+
+__all__ = ["lead_coloured"]
+
+Ints = NDArray[np.intp]
+DOUBLE: Final = 2.0**-52
+
+
+class _Starts(Sequence[float]):
+    """The coordinate of each entry at x, made a float of Python when asked for: there may be millions."""
+
+    def __init__(self, x: NDArray[np.float64], columns: Ints) -> None:
+        self.x, self.columns = x, columns
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[float]: ...
+    def __getitem__(self, place: Any) -> Any:
+        return self.x[self.columns[place]].tolist()
+
+    def __len__(self) -> int:
+        return self.columns.size
+
+
+def lead_coloured(
+    method: Method,
+    request: Request,
+    evaluator: Compressed,
+    fx: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    unit: float,
+) -> Led:
+    """Lead one conversation for each entry of the pattern of the evaluator.
+
+    Parameters
+    ----------
+    method : Method
+    request : Request
+        What is asked of every entry.
+    evaluator : Compressed
+    fx : array
+        f(x).
+    lower, upper : array
+        Bounds of each entry of x.
+    unit : float
+        Relative spacing of the floats of x.
+    """
+    pattern = evaluator.sparsity
+    starts = _Starts(evaluator.starts, pattern.columns)
+    units = [unit]  # a conversation is told it by its request
+    name = evaluator.structure.name
+    plan = Plan(starts, units, True, _unused, _unused, 0, lambda entry: name(int(pattern.columns[entry])))
+    plain = isinstance(method, Together) and request == Request() and unit == DOUBLE
+    free = np.isneginf(lower) & np.isposinf(upper) & plain
+    columns = [np.full(pattern.size, np.nan) for _ in range(5)]
+    common = Common(np.zeros(pattern.size, bool), *columns)
+    estimates: Any = defaultdict(lambda: [SPENT])
+    for bundle in pattern.bundles:
+        own = free[pattern.columns[bundle]]
+        rounds = _take(cast(Together, method), evaluator, bundle[own], fx, common) if own.any() else []
+        leading = Leading(method, plan, cast(Any, evaluator), 0, estimates)
+        together = np.cumsum(own) - 1
+        for place in np.flatnonzero(~common.done[bundle]).tolist():
+            entry = int(bundle[place])
+            column = pattern.columns[entry]
+            asked = request._replace(lower=float(lower[column]), upper=float(upper[column]), unit=unit)
+            known = known_values(rounds, int(together[place])) if own[place] else None
+            leading.open(entry, asked, [float(fx[pattern.rows[entry]])], MOST - 1, known)
+        leading.run()
+    return Led(estimates, [fx.tolist()], evaluator.calls, evaluator.faults, evaluator.values, common)
+
+
+def _unused(*_: Any) -> Any:
+    raise NotImplementedError  # the evaluator makes the points: those of many entries are one
+
+
+def _take(
+    method: Together, evaluator: Compressed, entries: Ints, fx: NDArray[np.float64], common: Common
+) -> Rounds:
+    """Lead the entries of one colour together, write down what they found, and give what was asked and answered."""
+    pattern = evaluator.sparsity
+    asking = method.together(evaluator.starts[pattern.columns[entries]], fx[pattern.rows[entries]])
+    rounds = Rounds()
+    try:
+        places, points = next(asking)
+        while True:
+            values = evaluator.array(entries[places], points)
+            rounds.append((places, points, values))
+            places, points = asking.send(values)
+    except StopIteration as stop:
+        for into, part in zip(common, stop.value, strict=True):
+            into[entries] = part
+    return rounds

@@ -1,0 +1,125 @@
+"""Find the pattern of a Jacobian by probing: which numbers that f returns change when some entries of x do.
+
+From coarse to fine. Blocks of columns beside each other are moved, each of them by a random amount, and the rows that
+change are written down. Then every block is cut in two; blocks without a common row are probed together, as columns of
+one colour are. For a matrix of a few bands this takes a few calls of f for each halving, 4·log2(n) in all. Where the
+colours of the blocks would be so many that it would take more calls than there are columns, the columns are probed one
+by one. Memory stays in proportion to the entries.
+
+Values are compared exactly, so a derivative that is 0 at x by chance is found, and what is multiplied by 0 is not taken
+for an entry, as it would be by a probe with nan.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.evaluate.compressed import Compressed, Move
+from mibun.evaluate.serial import located
+from mibun.sparsity import Sparsity
+
+__all__ = ["detected", "elsewhere"]
+
+Ints = NDArray[np.intp]
+#: Blocks to begin with: each is probed alone.
+BLOCKS: Final = 16
+#: Sizes of the changes of x that are tried, relative to |x|, or to 1 where it is 0.
+RELATIVE: Final = (2.0**-7, 2.0**-3)
+
+
+class _Probe:
+    """Probes around one point, with the value of f there."""
+
+    def __init__(self, evaluator: Compressed, centre: NDArray[np.float64], fx: Any, moved: NDArray[np.float64]) -> None:
+        self.evaluator, self.centre, self.fx, self.moved = evaluator, centre, fx, moved
+
+    def changed(self, columns: Ints) -> NDArray[np.bool_]:
+        """Tell which rows change when these columns move; towards the other side where f raises there."""
+        for towards in (1.0, -1.0, 2.0**-10):
+            coordinates = self.centre.copy()
+            coordinates[columns] += towards * (self.moved - self.centre)[columns]
+            move: Move = np.arange(coordinates.size), coordinates
+            (found,) = self.evaluator.rows([move])
+            if not isinstance(found, Exception):
+                return ~((found == self.fx) | (np.isnan(found) & np.isnan(self.fx)))
+        raise located(found, "f raised this at every point that was tried to find its sparsity")
+
+
+def _changes(
+    centre: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64], relative: float, seed: int
+) -> NDArray[np.float64]:
+    """Give for each entry of x another value, within the bounds."""
+    rng = np.random.default_rng(seed)
+    change = relative * np.where(centre == 0, 1.0, np.abs(centre)) * rng.uniform(0.5, 1.0, centre.size)
+    change = np.copysign(change, rng.uniform(-1.0, 1.0, centre.size))
+    moved = centre + change
+    moved = np.where((moved > upper) | (moved < lower), centre - change, moved)
+    return np.clip(moved, lower, upper)
+
+
+def detected(
+    evaluator: Compressed,
+    fx: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    attempt: int = 0,
+) -> Sparsity:
+    """Find the pattern at x; another attempt takes other changes of x."""
+    centre = evaluator.starts
+    probe = _Probe(evaluator, centre, fx, _changes(centre, lower, upper, RELATIVE[attempt % 2], attempt))
+    count, height = centre.size, fx.size
+    size = 1
+    while size * BLOCKS < count:
+        size *= 2
+    blocks = -(-count // size)
+    own = np.arange(count) // size
+    found = [np.flatnonzero(probe.changed(np.flatnonzero(own == block))) for block in range(blocks)]
+    pattern = _pattern(height, blocks, found)
+    while size > 1:
+        halvings = size.bit_length() - 1
+        colours = pattern.colours
+        if 2 * (int(colours.max()) + 1) * halvings > count:
+            each = [np.flatnonzero(probe.changed(np.array([column]))) for column in range(count)]
+            return _pattern(height, count, each)
+        size //= 2
+        pattern = _halved(probe, pattern, np.arange(count) // size)
+    return pattern
+
+
+def _pattern(height: int, width: int, rows: list[Ints]) -> Sparsity:
+    columns = np.repeat(np.arange(width), [part.size for part in rows])
+    return Sparsity.from_entries((height, width), np.concatenate(rows), columns)
+
+
+def _halved(probe: _Probe, pattern: Sparsity, own: Ints) -> Sparsity:
+    """Cut all blocks in two: `own` is the half in which each column is."""
+    colour_of_column, half_of_column = pattern.colours[own // 2], own % 2
+    rows, halves = [], []
+    for colour, bundle in enumerate(pattern.bundles):
+        own_rows, own_blocks = pattern.rows[bundle], pattern.columns[bundle]
+        for half in (0, 1):
+            columns = np.flatnonzero((colour_of_column == colour) & (half_of_column == half))
+            kept = probe.changed(columns)[own_rows]
+            rows.append(own_rows[kept])
+            halves.append(2 * own_blocks[kept] + half)
+    none = [np.empty(0, np.intp)]
+    shape = pattern.shape[0], int(own[-1]) + 1
+    return Sparsity.from_entries(shape, np.concatenate(rows or none), np.concatenate(halves or none))
+
+
+def elsewhere(
+    evaluator: Compressed, pattern: Sparsity, lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> Ints:
+    """Give rows that depend, at a point beside x, on columns that the pattern does not have; none if f raises there."""
+    centre = _changes(evaluator.starts, lower, upper, 0.5, 7)
+    (fx,) = evaluator.rows([(np.arange(centre.size), centre)])
+    if isinstance(fx, Exception):
+        return np.empty(0, np.intp)
+    probe = _Probe(evaluator, centre, fx, _changes(centre, lower, upper, RELATIVE[0], 8))
+    more = np.zeros(fx.size, bool)
+    for colour in range(int(pattern.colours.max()) + 1):
+        changed = probe.changed(np.flatnonzero(pattern.colours == colour))
+        changed[pattern.rows[pattern.colours[pattern.columns] == colour]] = False
+        more |= changed
+    return np.flatnonzero(more)

@@ -1,0 +1,174 @@
+"""Sparse Jacobians: the pattern is given or found, its columns move in bundles, and what came out is verified.
+
+A result that is verified in a random direction is not proven: an entry that is missed by chance, or too small to be
+felt beside its row, stays unseen.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.colouring import sparse_matrices
+from mibun.conversation import Method, Request
+from mibun.errors import InputError
+from mibun.evaluate.coloured import lead_coloured
+from mibun.evaluate.compressed import Compressed
+from mibun.evaluate.detect import detected, elsewhere
+from mibun.evaluate.gather import Table, gathered
+from mibun.given import Given, taken
+from mibun.options import Options
+from mibun.plan import unit
+from mibun.result import Derivative, Note
+from mibun.sparsity import Sparsity
+from mibun.status import PASSING, Status
+
+__all__ = ["sparse_jacobian"]
+
+#: How often a pattern that misses entries is mended by probing.
+ATTEMPTS: Final = 2
+#: The direction moves each entry of x by this part of the largest step that was used for it.
+SHORT: Final = 2.0**-5
+#: What a row may differ by, relative to the sum of the sizes of its terms.
+AGREEMENT: Final = 1e-6
+
+
+def sparse_jacobian(
+    f: Callable[[Any], Any], x: Any, sparsity: Any, chosen: Method, request: Request, options: Options
+) -> Derivative:
+    """Differentiate an array with respect to an array where most entries of the Jacobian are 0.
+
+    Parameters
+    ----------
+    f, x, options
+        As for `jacobian`; x is an array, and f(x) too. They are taken as flat vectors.
+    sparsity : scipy.sparse matrix, array, Sparsity or "detect"
+        The pattern, of shape (f(x).size, x.size).
+    chosen, request
+        What the options ask for.
+
+    Returns
+    -------
+    Derivative
+        Every field of it that is like the value is a scipy.sparse matrix with the entries of the pattern.
+
+    Raises
+    ------
+    InputError
+        If the pattern is of another shape, x or f(x) a structure, f(x) complex, or a budget is given.
+    MissingDependency
+        If SciPy is not installed.
+    """
+    sparse_matrices()
+    given = taken(x, options.bounds)
+    if given.structure.kind == "structure":
+        raise InputError("x is a structure; with sparsity= it is to be an array: write x as one, and take f apart")
+    if options.budget is not None:
+        raise InputError("budget is given with sparsity=; points are shared by many entries there, leave it out")
+    evaluator = Compressed(f, given.structure, given.vector, bool(options.vectorized))
+    with np.errstate(all="ignore"):
+        fx = evaluator.centre()
+        shape = fx.size, given.vector.size
+        found = isinstance(sparsity, str) and sparsity == "detect"
+        pattern = detected(evaluator, fx, given.lower, given.upper) if found else Sparsity.of(sparsity, shape)
+        table, notes = _verified(evaluator, pattern, fx, chosen, request, given)
+        if found and (more := elsewhere(evaluator, evaluator.sparsity, given.lower, given.upper)).size:
+            text = f"the pattern was found at x; elsewhere {more.size:,} rows, the first of them {more[0]}, depend on "
+            notes.append(Note(None, Status.CONVERGED, f"{text}other entries of x, too"))
+    return _result(evaluator, table, fx, given, notes)
+
+
+def _verified(
+    evaluator: Compressed,
+    pattern: Sparsity,
+    fx: NDArray[np.float64],
+    chosen: Method,
+    request: Request,
+    given: Given,
+) -> tuple[Table, list[Note]]:
+    """Differentiate, and mend the pattern where a random direction shows that entries are missing."""
+    notes: list[Note] = []
+    for attempt in range(ATTEMPTS + 1):
+        evaluator.sparsity = pattern
+        led = lead_coloured(chosen, request, evaluator, fx, given.lower, given.upper, unit(given.vector.dtype))
+        table = Table.of(led)
+        wrong = _wrong(evaluator, table, fx, given)
+        if not wrong.size or attempt == ATTEMPTS:
+            break
+        mended = pattern.united(detected(evaluator, fx, given.lower, given.upper, attempt + 1))
+        if mended.size > pattern.size:
+            new = np.setdiff1d(mended.rows * mended.shape[1] + mended.columns, pattern.rows * pattern.shape[1] + pattern.columns)
+            where = divmod(int(new[0]), pattern.shape[1])
+            text = f"the pattern missed {new.size:,} entries, the first of them {list(where)}; they were found and added"
+            notes.append(Note(None, Status.CONVERGED, text))
+            pattern = mended
+    if wrong.size:
+        text = f"in {wrong.size:,} rows, the first of them {wrong[0]}, f changes along a random direction by more than "
+        notes.append(Note(None, Status.UNRESOLVED, f"{text}the entries of the pattern say, and none more were found"))
+        entries = np.isin(pattern.rows, wrong)
+        table.codes[entries] = np.maximum(table.codes[entries], Status.UNRESOLVED.code)
+        table.truncation[entries], table.rounding[entries] = 0.0, np.inf
+    evaluator.faults.everywhere(evaluator.calls - 1)
+    return table, notes
+
+
+def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: Given) -> NDArray[np.intp]:
+    """Give the rows whose change along a random direction is not that of their entries.
+
+    The change is measured with two steps, so that its own truncation is known; rows without a bound are left out.
+    """
+    pattern, x = evaluator.sparsity, evaluator.starts
+    height, width = pattern.shape
+    steps = np.zeros(width)
+    np.maximum.at(steps, pattern.columns, np.nan_to_num(table.step[:, 0], posinf=0.0))
+    steps = SHORT * np.where(steps > 0, steps, 2.0**-6 * np.maximum(np.abs(x), 1.0))
+    steps = np.minimum(steps, np.minimum(given.upper - x, x - given.lower))
+    steps *= np.random.default_rng(1).uniform(0.5, 1.0, width) * np.where(np.arange(width) % 3, 1.0, -1.0)
+    every = np.arange(width)
+    rows = evaluator.rows([(every, x + part * steps) for part in (1.0, -1.0, 0.5, -0.5)])
+    if any(isinstance(row, Exception) for row in rows):
+        return np.empty(0, np.intp)
+    up, down, up2, down2 = rows
+    whole, half = (up - down) / 2, up2 - down2  # type: ignore[operator]
+    moved = np.abs(steps)[pattern.columns]
+
+    def summed(numbers: NDArray[Any]) -> NDArray[np.float64]:
+        return np.bincount(pattern.rows, numbers, height)
+
+    value = table.value[:, 0]
+    said = summed(value * steps[pattern.columns])
+    terms = summed(np.abs(value) * moved)
+    doubt = summed((table.truncation + table.rounding)[:, 0] * moved)
+    noise = np.zeros(height)
+    np.maximum.at(noise, pattern.rows, table.noise[:, 0])
+    size = np.maximum(np.abs(fx), np.abs(up))  # type: ignore[arg-type]
+    arguments = summed(np.abs(value * x[pattern.columns]))
+    doubt += 16 * (noise + unit(given.vector.dtype) * (size + arguments)) + 2 * np.abs(whole - half) + AGREEMENT * terms
+    sound = np.bincount(pattern.rows, table.codes[:, 0] >= PASSING, height) == 0
+    return np.flatnonzero((np.abs(half - said) > doubt) & sound)
+
+
+def _result(
+    evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: Given, notes: list[Note]
+) -> Derivative:
+    """Put all fields into matrices of the pattern."""
+    pattern = evaluator.sparsity
+    noise = np.zeros(fx.size)
+    np.maximum.at(noise, pattern.rows, table.noise[:, 0])
+
+    def path(entry: int, _: int) -> tuple[tuple[Any, ...], str]:
+        place = int(pattern.rows[entry]), int(pattern.columns[entry])
+        return place, str(list(place))
+
+    found = gathered(
+        table,
+        lambda column: pattern.matrix(column[:, 0]),
+        evaluations=evaluator.calls,
+        noise=evaluator.values.built(noise),
+        fx=evaluator.values.built(fx),
+        dtype=np.longdouble if given.vector.dtype == np.longdouble else np.float64,
+        path=path,
+    )
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
