@@ -13,6 +13,7 @@ by one: the place in the band, modulo its width, is the colour.
 
 import heapq
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -96,7 +97,7 @@ def _column_colourings(starts: Ints, columns: Ints, count: int, least: int) -> I
     order = np.argsort(columns, kind="stable")
     begins = np.searchsorted(columns[order], np.arange(count + 1)).tolist()
     entries = rows[order].tolist()
-    by_column = [entries[begin:end] for begin, end in zip(begins, begins[1:], strict=False)]
+    by_column = [entries[begin:end] for begin, end in pairwise(begins)]
     yield _greedy(by_column, lengths.size, banded)
     yield _greedy(by_column, lengths.size, natural)
     degrees = np.bincount(columns, weights=np.repeat(lengths, lengths), minlength=count)
@@ -158,10 +159,7 @@ def _band_order(graph: Any) -> Ints:
 def _neighbours(graph: Any) -> list[list[int]]:
     """List the neighbours of each vertex of a symmetric graph."""
     begins, ends = graph.indptr.tolist(), graph.indices.tolist()
-    return [
-        [w for w in ends[begin:end] if w != v]
-        for v, (begin, end) in enumerate(zip(begins, begins[1:], strict=False))
-    ]
+    return [[w for w in ends[begin:end] if w != v] for v, (begin, end) in enumerate(pairwise(begins))]
 
 
 def _dynamic_orders(neighbours: Sequence[Sequence[int]]) -> Iterator[Ints]:
@@ -206,7 +204,7 @@ def colour_star(starts: Ints, columns: Ints, count: int) -> Ints:
     >>> import numpy as np
     >>> from mibun.colouring import colour_star
     >>> colour_star(np.array([0, 1, 2, 3, 6]), np.array([3, 3, 3, 0, 1, 2]), 4)  # a star: its centre and the others
-    array([0, 0, 0, 1])
+    array([1, 1, 1, 0])
     """
     matrix = sparse_matrices().csr_array((np.ones(columns.size, np.int32), columns, starts), (count, count))
     neighbours = _neighbours(matrix)

@@ -72,9 +72,9 @@ def sparse_jacobian(
         fx = evaluator.centre()
         shape = fx.size, given.vector.size
         found = isinstance(sparsity, str) and sparsity == "detect"
-        pattern = detected(evaluator, fx, given.lower, given.upper) if found else Sparsity.of(sparsity, shape)
+        pattern = detected(evaluator, fx, (given.lower, given.upper)) if found else Sparsity.of(sparsity, shape)
         table, notes = _verified(evaluator, pattern, fx, chosen, request, given)
-        if found and (more := elsewhere(evaluator, evaluator.sparsity, given.lower, given.upper)).size:
+        if found and (more := elsewhere(evaluator, evaluator.sparsity, (given.lower, given.upper))).size:
             text = f"the pattern was found at x; elsewhere {more.size:,} rows, the first of them {more[0]}, depend on "
             notes.append(Note(None, Status.CONVERGED, f"{text}other entries of x, too"))
     return _result(evaluator, table, fx, given, notes)
@@ -97,11 +97,11 @@ def _verified(
         wrong = _wrong(evaluator, table, fx, given)
         if not wrong.size or attempt == ATTEMPTS:
             break
-        mended = pattern.united(detected(evaluator, fx, given.lower, given.upper, attempt + 1))
+        mended = pattern.united(detected(evaluator, fx, (given.lower, given.upper), attempt + 1))
         if mended.size > pattern.size:
-            new = np.setdiff1d(mended.rows * mended.shape[1] + mended.columns, pattern.rows * pattern.shape[1] + pattern.columns)
-            where = divmod(int(new[0]), pattern.shape[1])
-            text = f"the pattern missed {new.size:,} entries, the first of them {list(where)}; they were found and added"
+            new = np.setdiff1d(mended.keys, pattern.keys)
+            first = list(divmod(int(new[0]), pattern.shape[1]))
+            text = f"the pattern missed {new.size:,} entries, the first of them {first}; they were found and added"
             notes.append(Note(None, Status.CONVERGED, text))
             pattern = mended
     if wrong.size:
@@ -120,34 +120,36 @@ def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: 
     The change is measured with two steps, so that its own truncation is known; rows without a bound are left out.
     """
     pattern, x = evaluator.sparsity, evaluator.starts
-    height, width = pattern.shape
+    width = x.size
     steps = np.zeros(width)
-    np.maximum.at(steps, pattern.columns, np.nan_to_num(table.step[:, 0], posinf=0.0))
-    steps = SHORT * np.where(steps > 0, steps, 2.0**-6 * np.maximum(np.abs(x), 1.0))
+    steps[pattern.columns] = table.step[:, 0]  # that of one entry will do
+    steps = SHORT * np.where((steps > 0) & (steps < np.inf), steps, 2.0**-6 * np.maximum(np.abs(x), 1.0))
     steps = np.minimum(steps, np.minimum(given.upper - x, x - given.lower))
     steps *= np.random.default_rng(1).uniform(0.5, 1.0, width) * np.where(np.arange(width) % 3, 1.0, -1.0)
     every = np.arange(width)
-    rows = evaluator.rows([(every, x + part * steps) for part in (1.0, -1.0, 0.5, -0.5)])
+    rows = evaluator.rows([evaluator.moved(every, x + part * steps) for part in (1.0, -1.0, 0.5, -0.5)])
     if any(isinstance(row, Exception) for row in rows):
         return np.empty(0, np.intp)
     up, down, up2, down2 = rows
     whole, half = (up - down) / 2, up2 - down2  # type: ignore[operator]
-    moved = np.abs(steps)[pattern.columns]
+    value, error = table.value[:, 0], (table.truncation + table.rounding)[:, 0]
+    sizes, lengths = pattern.matrix(np.abs(value)), np.abs(steps)
+    scale = unit(given.vector.dtype) * (np.maximum(np.abs(fx), np.abs(up)) + sizes @ np.abs(x))  # type: ignore[arg-type]
+    doubt = pattern.matrix(error) @ lengths + AGREEMENT * (sizes @ lengths)
+    doubt += 2 * np.abs(whole - half) + 16 * (_largest(pattern, table.noise[:, 0]) + scale)
+    missed = np.abs(half - pattern.matrix(value) @ steps) > doubt
+    bad = pattern.rows[table.codes[:, 0] >= PASSING]
+    missed[bad] = False
+    return np.flatnonzero(missed)
 
-    def summed(numbers: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(pattern.rows, numbers, height)
 
-    value = table.value[:, 0]
-    said = summed(value * steps[pattern.columns])
-    terms = summed(np.abs(value) * moved)
-    doubt = summed((table.truncation + table.rounding)[:, 0] * moved)
-    noise = np.zeros(height)
-    np.maximum.at(noise, pattern.rows, table.noise[:, 0])
-    size = np.maximum(np.abs(fx), np.abs(up))  # type: ignore[arg-type]
-    arguments = summed(np.abs(value * x[pattern.columns]))
-    doubt += 16 * (noise + unit(given.vector.dtype) * (size + arguments)) + 2 * np.abs(whole - half) + AGREEMENT * terms
-    sound = np.bincount(pattern.rows, table.codes[:, 0] >= PASSING, height) == 0
-    return np.flatnonzero((np.abs(half - said) > doubt) & sound)
+def _largest(pattern: Sparsity, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the largest number of each row, 0 where it has none."""
+    most = np.zeros(pattern.shape[0])
+    for bundle in pattern.bundles:  # a colour has one entry of a row at most
+        rows = pattern.rows[bundle]
+        most[rows] = np.maximum(most[rows], numbers[bundle])
+    return most
 
 
 def _result(
@@ -155,8 +157,7 @@ def _result(
 ) -> Derivative:
     """Put all fields into matrices of the pattern."""
     pattern = evaluator.sparsity
-    noise = np.zeros(fx.size)
-    np.maximum.at(noise, pattern.rows, table.noise[:, 0])
+    noise = _largest(pattern, table.noise[:, 0])
 
     def path(entry: int, _: int) -> tuple[tuple[Any, ...], str]:
         place = int(pattern.rows[entry]), int(pattern.columns[entry])

@@ -100,6 +100,11 @@ class Sparsity:
         """Give the row of each entry."""
         return np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
 
+    @property
+    def keys(self) -> Ints:
+        """Give the place of each entry in the flat matrix, ascending."""
+        return self.rows * self.shape[1] + self.columns
+
     @cached_property
     def colours(self) -> Ints:
         """Give the colour of each column: those of one colour have no row in common."""
@@ -134,8 +139,8 @@ class Sparsity:
         """
         if self.shape[0] != self.shape[1]:
             raise InputError(f"sparsity has shape {self.shape}; that of a Hessian is square")
-        here = self.rows * self.shape[1] + self.columns
-        lone = np.flatnonzero(~np.isin(self.columns * self.shape[1] + self.rows, here, assume_unique=True))
+        mirrored = self.columns * self.shape[1] + self.rows
+        lone = np.flatnonzero(~np.isin(mirrored, self.keys, assume_unique=True))
         if lone.size:
             i, j = int(self.rows[lone[0]]), int(self.columns[lone[0]])
             raise InputError(

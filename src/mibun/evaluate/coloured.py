@@ -93,9 +93,7 @@ def _unused(*_: Any) -> Any:
     raise NotImplementedError  # the evaluator makes the points: those of many entries are one
 
 
-def _take(
-    method: Together, evaluator: Compressed, entries: Ints, fx: NDArray[np.float64], common: Common
-) -> Rounds:
+def _take(method: Together, evaluator: Compressed, entries: Ints, fx: NDArray[np.float64], common: Common) -> Rounds:
     """Lead the entries of one colour together, write down what they found, and give what was asked and answered."""
     pattern = evaluator.sparsity
     asking = method.together(evaluator.starts[pattern.columns[entries]], fx[pattern.rows[entries]])

@@ -21,8 +21,6 @@ from mibun.structure import Structure
 __all__ = ["Compressed"]
 
 Ints = NDArray[np.intp]
-#: The columns that move, and to where.
-Move = tuple[Ints, NDArray[Any]]
 #: If f raised so often and never returned, it has a fault, not a domain.
 PATIENCE: Final = 64
 
@@ -49,76 +47,69 @@ class Compressed:
         centres = vector.astype(np.float64)
         self.starts: NDArray[np.float64] = centres
         self.rest = vector - centres if vector.dtype.itemsize > 8 else None
-        self.wanted = np.empty(vector.size, np.complex128)
+        self.shape: tuple[int, ...]
         self.sparsity: Sparsity
 
     def centre(self) -> NDArray[np.float64]:
         """Evaluate f at x, which says what shape f has."""
+        x = self.structure.unflatten(self.vector[None].copy() if self.chunk else self.vector.copy())
         try:
-            value = self.f(self._stack([self._nothing()]) if self.chunk else self._point(self._nothing()))
+            value = self.f(x)
         except Exception as reason:  # named and raised again, whatever it is
-            located(reason, f"f raised this at x = {shown(self._point(self._nothing()))}")
+            # made anew, because f may have written to the point that it got
+            located(reason, f"f raised this at x = {shown(self.structure.unflatten(self.vector.copy()))}")
             raise
         self.calls += 1
         self.values = Values.of(first_of(value, 1) if self.chunk else value)
         if self.values.structure.kind == "structure" or self.values.complex:
             what = "complex" if self.values.complex else f"{self.values.structure}"
             raise InputError(f"f(x) is {what}; with sparsity= f is to return a real array")
-        return self._read(value, False) if not self.chunk else self.values.stacked(value, 1)[0].copy()
+        self.shape = self.values.structure.leaves[0].shape
+        return self.values.stacked(value, 1)[0].copy() if self.chunk else self._read(value, False)
 
-    def _nothing(self) -> Move:
-        return np.empty(0, np.intp), np.empty(0)
-
-    def _moved(self, move: Move) -> NDArray[Any]:
-        columns, coordinates = move
-        analytic = coordinates.dtype.kind == "c"
-        point = self.vector.astype(np.result_type(self.vector, 1j)) if analytic else self.vector.copy()
+    def moved(self, columns: Ints, coordinates: NDArray[Any]) -> NDArray[Any]:
+        """Give a new point, flat, at which these columns have these coordinates; of equal columns the last counts."""
+        point = (
+            self.vector.astype(np.result_type(self.vector, 1j)) if coordinates.dtype.kind == "c" else self.vector.copy()
+        )
         point[columns] = coordinates if self.rest is None else coordinates + self.rest[columns]
         return point
 
-    def _point(self, move: Move) -> Any:
-        return self.structure.unflatten(self._moved(move))
-
-    def _stack(self, moves: Sequence[Move]) -> Any:
-        return self.structure.unflatten(np.stack([self._moved(move) for move in moves]))
-
     def _read(self, value: Any, analytic: bool) -> NDArray[Any]:
+        if type(value) is np.ndarray and value.dtype == np.float64 and value.shape == self.shape and not analytic:
+            return value.reshape(-1).copy()  # f may write its next values where these are
         found = self.values.numbers(value, analytic)
         return np.full(self.values.size, NAN) if found is None else found
 
-    def rows(self, moves: Sequence[Move]) -> list[NDArray[Any] | Exception]:
-        """Evaluate f at each of some points: all that it returned, or what it raised if that means outside."""
+    def rows(self, points: Sequence[NDArray[Any]]) -> list[NDArray[Any] | Exception]:
+        """Evaluate f at each of some flat points: all that it returned, or what it raised if that means outside."""
         found: list[NDArray[Any] | Exception] = []
         at_once = self.chunk or 1
-        for begin in range(0, len(moves), at_once):
-            found += self._together(moves[begin : begin + at_once])
+        for begin in range(0, len(points), at_once):
+            found += self._together(points[begin : begin + at_once])
         return found
 
-    def _together(self, moves: Sequence[Move]) -> list[NDArray[Any] | Exception]:
-        analytic = moves[0][1].dtype.kind == "c"
+    def _together(self, points: Sequence[NDArray[Any]]) -> list[NDArray[Any] | Exception]:
+        analytic = points[0].dtype.kind == "c"
+        given = self.structure.unflatten(np.stack(points) if self.chunk else points[0])
         try:
-            if self.chunk:
-                rows = self.values.stacked(self.f(self._stack(moves)), len(moves), analytic)
-                found: list[NDArray[Any] | Exception] = [row.copy() for row in rows]
-            else:
-                found = [self._read(self.f(self._point(moves[0])), analytic)]
+            value = self.f(given)
         except OUTSIDE as reason:
-            if isinstance(reason, InputError):
-                raise
-            if len(moves) > 1:
-                return [row for move in moves for row in self._together([move])]
+            if len(points) > 1:
+                return [row for point in points for row in self._together([point])]
             self._raised(reason)
-            found = [reason]
+            return [reason]
         except Exception as reason:
-            columns, coordinates = moves[0]
-            explain(reason, self.structure.name(int(columns[0])), coordinates[0].item())
+            explain(reason, "x", shown(points[0]))  # type: ignore[arg-type]
             raise
-        else:
-            self.answered += len(moves)
-        self.calls += len(moves)
-        return found
+        self.calls += len(points)
+        self.answered += len(points)
+        if self.chunk:
+            return [row.copy() for row in self.values.stacked(value, len(points), analytic)]
+        return [self._read(value, analytic)]
 
     def _raised(self, reason: Exception) -> None:
+        self.calls += 1
         self.faults.count += 1
         self.faults.first = self.faults.first or reason
         if not self.answered and self.faults.count >= PATIENCE:
@@ -128,41 +119,41 @@ class Compressed:
         """Evaluate entries of one colour: a column of points, (k, m), for each of the m entries."""
         columns, rows = self.sparsity.columns[entries], self.sparsity.rows[entries]
         values = np.empty(points.shape, points.dtype)
-        wanted = self.wanted if points.dtype.kind == "c" else self.wanted.real
         waiting: list[tuple[int, Any]] = [(k, slice(None)) for k in range(len(points))]
         while waiting:
-            served, later = [], []
+            served, moves, later = [], [], []
             for k, which in waiting:
                 at, asked = columns[which], points[k][which]
-                wanted[at] = asked  # the last of a column is served now
-                same = wanted[at] == asked
-                if not same.all():
+                moves.append(self.moved(at, asked))
+                wanted = asked if self.rest is None else asked + self.rest[at]
+                same = moves[-1][at] == wanted.astype(moves[-1].dtype, copy=False)
+                if not same.all():  # the last of a column is served now
                     places = np.arange(entries.size)[which]
                     later.append((k, places[~same]))
                     which = places[same]
                 served.append((k, which))
-            moves = [(columns[which], points[k][which]) for k, which in served]
-            for (k, which), move, found in zip(served, moves, self.rows(moves), strict=True):
-                raised = isinstance(found, Exception)
-                values[k, which] = self._halved(entries[which], move, rows[which], found) if raised else found[rows[which]]  # type: ignore[index,arg-type]
+            for (k, which), found in zip(served, self.rows(moves), strict=True):
+                values[k, which] = self._told(entries[which], columns[which], points[k][which], rows[which], found)
             waiting = later
         return values
 
-    def _halved(self, entries: Ints, move: Move, rows: Ints, reason: Exception) -> NDArray[Any]:
-        """Evaluate both halves of the columns that moved when f raised, down to the columns where it does."""
-        columns, coordinates = move
+    def _told(
+        self, entries: Ints, columns: Ints, coordinates: NDArray[Any], rows: Ints, found: NDArray[Any] | Exception
+    ) -> NDArray[Any]:
+        """Take the values of the entries; where f raised, move half of the columns, down to those where it does."""
+        if not isinstance(found, Exception):
+            return found[rows]
         values = np.full(entries.size, NAN, coordinates.dtype)
         different = np.unique(columns)
         if different.size == 1:
-            text = f"f raised {type(reason).__name__}({reason}) at {coordinates[0].item()!r}"
+            text = f"f raised {type(found).__name__}({found}) at {coordinates[0].item()!r}"
             self.faults.texts |= {entry: text for entry in entries.tolist() if entry not in self.faults.texts}
             return values
         first = columns < different[different.size // 2]
         for half in (first, ~first):
-            part = columns[half], coordinates[half]
-            (found,) = self.rows([part])
-            raised = isinstance(found, Exception)
-            values[half] = self._halved(entries[half], part, rows[half], found) if raised else found[rows[half]]  # type: ignore[index,arg-type]
+            part = entries[half], columns[half], coordinates[half], rows[half]
+            (again,) = self.rows([self.moved(part[1], part[2])])
+            values[half] = self._told(*part, again)
         return values
 
     def __call__(self, asked: Asked) -> list[list[Any]]:

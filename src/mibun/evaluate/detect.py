@@ -15,41 +15,48 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.evaluate.compressed import Compressed, Move
+from mibun.evaluate.compressed import Compressed
 from mibun.evaluate.serial import located
 from mibun.sparsity import Sparsity
 
 __all__ = ["detected", "elsewhere"]
 
 Ints = NDArray[np.intp]
+Floats = NDArray[np.float64]
+Bounds = tuple[Floats, Floats]
 #: Blocks to begin with: each is probed alone.
 BLOCKS: Final = 16
 #: Sizes of the changes of x that are tried, relative to |x|, or to 1 where it is 0.
 RELATIVE: Final = (2.0**-7, 2.0**-3)
+#: Parts of a change that are tried, one after the other, where f raises.
+TOWARDS: Final = (1.0, -1.0, 2.0**-10)
 
 
 class _Probe:
     """Probes around one point, with the value of f there."""
 
-    def __init__(self, evaluator: Compressed, centre: NDArray[np.float64], fx: Any, moved: NDArray[np.float64]) -> None:
-        self.evaluator, self.centre, self.fx, self.moved = evaluator, centre, fx, moved
+    def __init__(self, evaluator: Compressed, centre: Floats, fx: Any, bounds: Bounds, relative: float, seed: int):
+        self.evaluator, self.centre, self.fx, self.bounds = evaluator, centre, fx, bounds
+        self.change = _moved(centre, bounds, relative, seed) - centre
+        self.every = np.arange(centre.size)
 
     def changed(self, columns: Ints) -> NDArray[np.bool_]:
         """Tell which rows change when these columns move; towards the other side where f raises there."""
-        for towards in (1.0, -1.0, 2.0**-10):
+        for towards in TOWARDS:
             coordinates = self.centre.copy()
-            coordinates[columns] += towards * (self.moved - self.centre)[columns]
-            move: Move = np.arange(coordinates.size), coordinates
-            (found,) = self.evaluator.rows([move])
+            coordinates[columns] += towards * self.change[columns]
+            coordinates = np.clip(coordinates, *self.bounds)
+            (found,) = self.evaluator.rows([self.evaluator.moved(self.every, coordinates)])
             if not isinstance(found, Exception):
-                return ~((found == self.fx) | (np.isnan(found) & np.isnan(self.fx)))
-        raise located(found, "f raised this at every point that was tried to find its sparsity")
+                same: NDArray[np.bool_] = (found == self.fx) | (np.isnan(found) & np.isnan(self.fx))
+                return ~same
+            reason = found
+        raise located(reason, "f raised this at every point that was tried to find its sparsity")
 
 
-def _changes(
-    centre: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64], relative: float, seed: int
-) -> NDArray[np.float64]:
+def _moved(centre: Floats, bounds: Bounds, relative: float, seed: int) -> Floats:
     """Give for each entry of x another value, within the bounds."""
+    lower, upper = bounds
     rng = np.random.default_rng(seed)
     change = relative * np.where(centre == 0, 1.0, np.abs(centre)) * rng.uniform(0.5, 1.0, centre.size)
     change = np.copysign(change, rng.uniform(-1.0, 1.0, centre.size))
@@ -58,16 +65,10 @@ def _changes(
     return np.clip(moved, lower, upper)
 
 
-def detected(
-    evaluator: Compressed,
-    fx: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    attempt: int = 0,
-) -> Sparsity:
+def detected(evaluator: Compressed, fx: Floats, bounds: Bounds, attempt: int = 0) -> Sparsity:
     """Find the pattern at x; another attempt takes other changes of x."""
     centre = evaluator.starts
-    probe = _Probe(evaluator, centre, fx, _changes(centre, lower, upper, RELATIVE[attempt % 2], attempt))
+    probe = _Probe(evaluator, centre, fx, bounds, RELATIVE[attempt % 2], attempt)
     count, height = centre.size, fx.size
     size = 1
     while size * BLOCKS < count:
@@ -108,18 +109,18 @@ def _halved(probe: _Probe, pattern: Sparsity, own: Ints) -> Sparsity:
     return Sparsity.from_entries(shape, np.concatenate(rows or none), np.concatenate(halves or none))
 
 
-def elsewhere(
-    evaluator: Compressed, pattern: Sparsity, lower: NDArray[np.float64], upper: NDArray[np.float64]
-) -> Ints:
+def elsewhere(evaluator: Compressed, pattern: Sparsity, bounds: Bounds) -> Ints:
     """Give rows that depend, at a point beside x, on columns that the pattern does not have; none if f raises there."""
-    centre = _changes(evaluator.starts, lower, upper, 0.5, 7)
-    (fx,) = evaluator.rows([(np.arange(centre.size), centre)])
+    centre = _moved(evaluator.starts, bounds, 0.5, 7)
+    (fx,) = evaluator.rows([evaluator.moved(np.arange(centre.size), centre)])
     if isinstance(fx, Exception):
         return np.empty(0, np.intp)
-    probe = _Probe(evaluator, centre, fx, _changes(centre, lower, upper, RELATIVE[0], 8))
+    probe = _Probe(evaluator, centre, fx, bounds, RELATIVE[0], 8)
     more = np.zeros(fx.size, bool)
-    for colour in range(int(pattern.colours.max()) + 1):
-        changed = probe.changed(np.flatnonzero(pattern.colours == colour))
-        changed[pattern.rows[pattern.colours[pattern.columns] == colour]] = False
+    # by halves drawn at random, so that a row is not always excused by its own column of the colour
+    bundles = 2 * pattern.colours + np.random.default_rng(9).integers(0, 2, centre.size)
+    for bundle in np.unique(bundles).tolist():
+        changed = probe.changed(np.flatnonzero(bundles == bundle))
+        changed[pattern.rows[bundles[pattern.columns] == bundle]] = False
         more |= changed
     return np.flatnonzero(more)

@@ -9,6 +9,7 @@ wrong by any factor, and only the adaptive method looks for that.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -246,11 +247,14 @@ def fixed_course(side: Side, x: NDArray[np.float64], fx: NDArray[np.float64], st
         value, amplification = _differences(side, x, points, values, 1)
         two, _ = _differences(side, x, points, values, 2)
         truncation = SAFETY * np.abs(two - value) / (2.0**side.accuracy - 1.0)
-        size = np.abs(np.stack(list(values.values()))).max(axis=0)
+        size = np.abs(fx)
+        for answer in answers:
+            np.maximum(size, np.abs(answer), out=size)
         noise = np.maximum(0.0, unit * size + unit / 2 * np.abs(x * value) + TINY)
         rounding = noise * amplification + 2 * unit * np.abs(value)
-        done = np.isfinite(truncation + rounding) & np.isfinite(answers.sum(axis=0)) & (answers != fx).any(axis=0)
-        done &= np.logical_and.reduce([points[a] != points[b] for a in points for b in points if a < b])
+        done = np.isfinite(truncation + rounding) & (value != 0.0)
+        for one, other in pairwise(sorted(points)):
+            done &= points[one] < points[other]
         if len(side.offsets) == 5 and side.name == "central":
             done &= ~_kinks(x, h, points, values, noise)
     return Common(done, value, truncation, rounding, h, noise)
@@ -258,7 +262,8 @@ def fixed_course(side: Side, x: NDArray[np.float64], fx: NDArray[np.float64], st
 
 def _textbook_steps(x: NDArray[np.float64], unit: float, accuracy: int) -> NDArray[np.float64]:
     exponent = round(math.log2(unit) / (accuracy + 1))
-    return np.ldexp(1.0, np.frexp(np.maximum(np.abs(x), 1.0))[1] - 1 + exponent)
+    steps: NDArray[np.float64] = np.ldexp(1.0, np.frexp(np.maximum(np.abs(x), 1.0))[1] - 1 + exponent)
+    return steps
 
 
 def _differences(
