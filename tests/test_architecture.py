@@ -29,7 +29,7 @@ LAYERS = (
     ("conversation", "plan", "sparsity"),
     ("methods", "evaluate", "given"),
     ("options",),
-    ("sparse",),
+    ("sparse", "sparse_hessian"),
     ("derivatives",),
     ("descent",),
     ("learn",),
