@@ -218,3 +218,22 @@ def test_nothing_passes_with_an_error_of_zero(method: Any) -> None:
     for f in (lambda t: t * 0.0 + 3.0, lambda t: t * 1.0, lambda t: t * t * 0.5):
         for x in (0.0, 1.0, 1e-300, -2.0):
             assert mb.derivative(f, x, method=method).error > 0.0
+
+
+# --- the teeth of a saw: a part of f on a grid, beside or times a smooth one ---
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_a_part_in_float32_is_noise(scale: float) -> None:
+    def f(x: float) -> float:
+        return float(np.float32(math.sin(x))) + 0.37 * scale * x
+
+    found = [(x, mb.derivative(f, x)) for x in np.linspace(0.3, 6.0, 40).tolist()]
+    assert all(abs(d.value - math.cos(x) - 0.37 * scale) <= d.error for x, d in found)
+    assert sum(d.status is Status.NOISY for _, d in found) >= 38
+
+
+@pytest.mark.parametrize("x", [1e-3, 1e-4, 1e-5])
+def test_cancellation_under_a_fraction_is_noise(x: float) -> None:
+    d = mb.derivative(lambda t: (1.0 - math.cos(t)) / t**2, x)
+    assert abs(d.value + x / 12) <= d.error or not d.passes

@@ -447,7 +447,7 @@ def _number(f: Callable[[Any], Any], x: float, method: Method, request: Request)
         raise
     # float64 is a float, and so is what math returns; a bool is no number
     if type(f0) is not float:
-        if not isinstance(f0, float) and type(f0) is not int:
+        if not isinstance(f0, float) and (type(f0) is not int or abs(f0) > LARGEST):
             return None, f0
         f0 = float(f0)
     estimate, evaluations, faults = alone(f, x, f0, method, request)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -222,3 +223,16 @@ def test_what_ends_a_program_from_outside_keeps_what_was_learnt(tmp_path, name):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert complete(tmp_path / "runs" / "0001")[0]["stop"] == "interrupted"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("words", [[], ["learn", "--help"], ["derivative", "sin(x)", "--at", "1"]])
+def test_a_full_stdout_is_one_line(words):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PLAIN + "sys.exit(main())", *words], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("mibun: ")
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device" in done.stderr

@@ -1,5 +1,6 @@
 """The command group, and what becomes of its errors."""
 
+import os
 from collections.abc import Sequence
 
 import click
@@ -44,6 +45,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         _complain(f"there is not enough memory for this network or data ({error}); give smaller widths after --hidden")
         return 2
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _complain(f"what was to be printed cannot be written: {error.strerror or error}")
+        # What still waits in the buffer cannot be written either, and would end in a traceback at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except click.Abort:
         _complain("interrupted; nothing was kept")
         return INTERRUPTED

@@ -150,6 +150,7 @@ def _place(error: BaseException) -> str:
     """Give file and line of the innermost frame in the current folder, or else outside of mibun."""
     frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
     frames = [(file, line) for file, line in frames if not file.startswith(BETWEEN)]
+    frames = [(file, line) for file, line in frames if not file.endswith("_ufunc_config.py")]  # np.errstate
     here = [(file, line) for file, line in frames if Path(file).is_relative_to(Path.cwd()) and "-packages" not in file]
     file, line = (here or frames or [("", 0)])[-1]
     return f"{_relative(file)}:{line}" if file else ""

@@ -35,11 +35,18 @@ LOOKS: Final = 9
 FLAT: Final = 64.0
 #: How far above what the neighbourhood of x explains tables must stall to mean a feature that was stepped over.
 NARROW: Final = 64.0
+#: How far from the slope of the tiny pair those elsewhere may be, as a share of what it differs from the ladder's.
+TOOTH: Final = 1 / 32
+#: Width of the teeth of a saw that are looked for, at most, in units of the step at which f does not look smooth.
+TEETH: Final = 2.0**-8
 NOTHING: Final = Estimate(math.nan, 0.0, math.inf, Status.UNRESOLVED, 0.0, 0.0)
 
 Asking = Generator[tuple[float, ...], Sequence[float], Estimate]
 #: One move of the search: the answer, or the next step to look at.
 Step = Generator[tuple[float, ...], Sequence[float], Estimate | float]
+SawOrNot = Generator[tuple[float, ...], Sequence[float], Estimate | None]
+Pair = tuple[float, float, float]
+Teeth = Generator[tuple[float, ...], Sequence[float], bool]
 Probing = Generator[tuple[float, ...], Sequence[float], Verdict]
 
 
@@ -140,7 +147,7 @@ class Search:
             reach = best.truncation + best.rounding + self.tiny.truncation + self.tiny.rounding
             off = abs(best.value - self.tiny.value)
             best = best._replace(truncation=best.truncation + off) if off > reach else best
-        return best._replace(status=Status.BUDGET_SPENT, message="the budget was spent")
+        return best._replace(status=Status.BUDGET_SPENT, message="the evaluations that an element may have were spent")
 
     def look_near(self, top: float, slope: float, seen: Look, stalled: float) -> Probing:
         """Ask the tiny pair, and keep the best slope that one saw: all that is known where no ladder stands."""
@@ -254,10 +261,24 @@ class Search:
                     return (yield from self.noisy(top, self.samples, seen))
             if verdict.word == "smooth" and verdict.slope:
                 guess = seen.change / (8 * abs(verdict.slope))
+                teeth = (yield from self.saw(seen, top, values, verdict)) if guess < TEETH * top else None
+                if teeth is not None:
+                    return teeth
                 if 4 * verdict.step < guess < top / 8:
                     return _power(guess)
         self.unresolved += 1
         return top * 2.0 ** -(1 + 2 * self.unresolved)
+
+    def saw(self, seen: Look, top: float, values: Sequence[float], verdict: Verdict) -> SawOrNot:
+        """Take a saw for noise, where the terms do not fall because of its teeth."""
+        outer = (top / 2, values[2], values[3])
+        if not (yield from self.toothed(seen.slope, verdict, [outer], 1 / 8)):
+            return None
+        pairs = _pairs(top, values, (yield inner_pairs(self.x, top)))
+        if not (yield from self.toothed(seen.slope, verdict, pairs[-1:-4:-1])):
+            return None
+        choice = yield from select(self.x, self.f0, pairs, seen.unit / 2, math.inf)
+        return self.chosen(choice, seen.unit)
 
     def judged(self, verdict: Verdict) -> Estimate | None:
         """Turn a verdict about f at x into the final answer, where it is one."""
@@ -404,11 +425,29 @@ class Search:
             return self.chosen((yield from select(x, f0, pairs, unit / 2, math.inf, verdict.samples)), unit)
         cap = max(16 * unit, 4 * verdict.rough)
         if verdict.word == "smooth" and (self.contradicted(at, verdict, unit) or now > NARROW * cap):
+            if (yield from self.toothed(at.value, verdict, pairs[-1:-4:-1])):
+                return self.chosen((yield from select(x, f0, pairs, unit / 2, math.inf)), unit)
             # The ladder stepped over something narrow: as high as the tables stall, as steep as the slopes differ.
             self.best = self.tiny
             off = max(abs(at.value - verdict.slope), now / top)
             return _power(min(now / off, top / 8))
         return self.chosen((yield from select(x, f0, pairs, unit / 2, NARROW * cap)), unit)
+
+    def toothed(self, slope: float, verdict: Verdict, pairs: Sequence[Pair], share: float = TOOTH) -> Teeth:
+        """Tell whether f has the slope of the tiny pair beside other pairs, too, while the ladder has another one.
+
+        So have the teeth of a saw: a term on a grid (float32, a table, a sum that cancels) times or beside a smooth
+        one. A narrow feature ends before the next pair, and an oscillation has another phase at one of them.
+        """
+        off, t = abs(verdict.slope - slope), verdict.step
+        for h, up, down in pairs:
+            right, left = self.x + h, self.x - h
+            up2, down2 = yield (right + t, left - t)
+            above, below = (up2 - up) / ((right + t) - right), (down - down2) / (left - (left - t))
+            mean, apart = (above + below) / 2, abs(above - below)
+            if not (abs(mean - verdict.slope) <= share * off and apart <= off / 2):
+                return False
+        return True
 
     def contradicted(self, at: Corner, verdict: Verdict, unit: float) -> bool:
         """Tell whether the slope of the tiny pair cannot be that of the ladder."""
