@@ -25,7 +25,7 @@ from mibun.methods.adaptive.ladder import (
     five_pairs,
     tables,
 )
-from mibun.methods.adaptive.scale import EPS, NEARLY, UNEVEN, UNIT_STEP
+from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, UNEVEN, UNIT_STEP
 from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
 __all__ = ["Array", "common_course"]
@@ -44,6 +44,8 @@ class _Look(NamedTuple):
     second: Array
     curved: Array
     unit: Array
+    size: Array
+    change: Array
 
     def at(self, places: Places) -> "_Look":
         """Take some elements out."""
@@ -57,6 +59,7 @@ class _Found(NamedTuple):
     truncation: Array
     rounding: Array
     step: Array
+    unit: Array
 
     def put(self, places: NDArray[Any], value: Array, truncation: Array, rounding: Array) -> None:
         """Set it for some of them."""
@@ -79,9 +82,10 @@ def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
         again = _look(at, top[halved], looked[:, halved], unit)
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
     value, truncation, rounding = (np.full(x.size, math.nan) for _ in range(3))
-    found = _Found(value, truncation, rounding, top.copy())
+    found = _Found(value, truncation, rounding, top.copy(), seen.unit.copy())
     done = yield from _parabolas(x, top, looked, seen)
     found.put(done, *(part[done] for part in _slopes(top, seen)))
+    done |= yield from _growing(x, top, looked, seen, found)
     chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
     far = chosen[_offset(seen)[chosen]]
     if far.size:
@@ -91,7 +95,7 @@ def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
     yield from course.climb()
     found.put(chosen, course.value, course.truncation, course.rounding)
     done[chosen] = course.kept
-    return Common(done, *found, seen.unit)
+    return Common(done, *found)
 
 
 def _parabolas(
@@ -106,7 +110,7 @@ def _parabolas(
         & (top > 2.0**-7)
     )
     few = np.flatnonzero(enough)
-    enough[few] = ~_single(looked[:, few]).all(axis=0) | _single(x[few])
+    enough[few] = ~_float32(x[few], looked[:, few])
     few = np.flatnonzero(enough)
     if few.size:
         f0, _, _, up2, down2 = looked[:, few]
@@ -121,6 +125,65 @@ def _parabolas(
 def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
     """Give slope, truncation and rounding of the parabolas."""
     return seen.slope, seen.curved / 2 / top, 3 * seen.unit / top + 2 * EPS * np.abs(seen.slope)
+
+
+def _growing(
+    x: Array, top: Array, looked: Array, seen: _Look, found: _Found
+) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
+    """Let the step grow where rounding hides the slope of a parabola; tell where that led to an answer."""
+    done = np.zeros(x.size, bool)
+    flat, enough = seen.change <= 4 * seen.unit, (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
+    at = np.flatnonzero((seen.curved <= 8 * seen.unit) & (seen.curved < math.inf) & ~flat & ~enough)
+    at = at[~_float32(x[at], looked[:, at])]
+    good, before = top[at], seen.at(at)
+    factor = _growth(before, good)
+    rest = factor >= 4
+    for _ in range(LOOKS - 1):
+        at, good, before, factor = at[rest], good[rest], before.at(rest), factor[rest]
+        if not at.size:
+            break
+        step, near = good * factor, x[at]
+        half = step / 2
+        values = np.concatenate(
+            [looked[:1, at], (yield at, np.stack([near + step, near - step, near + half, near - half]))]
+        )
+        now = _look(near, step, values, EPS)
+        with np.errstate(all="ignore"):
+            reach = (6 * before.unit + before.curved) / good + 8 * (now.unit + now.curved) / step
+            away = np.abs(now.slope - before.slope) > reach
+        small = (now.curved <= 8 * now.unit) & (now.curved < math.inf)
+        single = small & _float32(near, values)
+        away &= ~single & np.isfinite(now.curved)
+        small &= ~single & ~away & (now.change > 4 * now.unit)
+        factor = _growth(now, step)
+        ended = small & ((3 * now.unit <= 1e-13 * now.first) | (factor < 4))
+        for which, look, width in ((away, before, good), (ended, now, step)):
+            found.put(at[which], *(part[which] for part in _slopes(width, look)))
+            found.step[at[which]], found.unit[at[which]] = width[which], look.unit[which]
+            done[at[which]] = True
+        rest, good, before = small & ~ended, step, now
+    return done
+
+
+def _growth(seen: _Look, top: Array) -> Array:
+    """Give what `scale.grown` gives."""
+    unit8 = 8 * seen.unit
+    with np.errstate(all="ignore"):
+        factor = np.where(seen.second > unit8, 2.0 * seen.first / seen.second, 0.1 * seen.first / unit8)
+        factor = np.where(seen.second >= seen.first, np.sqrt(seen.second / unit8) / 4, factor)
+        factor = np.where((seen.first <= unit8) & (seen.second <= unit8), 1024.0, factor)
+        factor = np.maximum(factor, np.where(top < UNIT_STEP, UNIT_STEP / top, 0.0))
+        factor = np.minimum(factor, np.maximum(64.0, UNIT_STEP / top))
+        factor = np.where(seen.first > unit8, np.minimum(factor, seen.size / seen.first), factor)
+        factor = np.where(seen.second > unit8, np.minimum(factor, np.sqrt(seen.size / seen.second)), factor)
+        power: Array = np.where(factor >= 1, np.ldexp(1.0, np.frexp(factor)[1] - 1), 1.0)
+    return power
+
+
+def _float32(x: Array, values: Array) -> NDArray[np.bool_]:
+    """Tell where f computes in float32, as far as its values say so."""
+    narrow: NDArray[np.bool_] = _single(values).all(axis=0) & ~_single(x)
+    return narrow
 
 
 def _single(values: Array) -> NDArray[np.bool_]:
@@ -199,7 +262,7 @@ def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
         missed = np.abs(((x + top) - x) - top) + np.abs((x - (x - top)) - top)
         size = np.maximum(np.abs(f0), change)
         unit = np.maximum(0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
-    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit)
+    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit, size, change)
 
 
 class _Course:
