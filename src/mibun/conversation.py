@@ -91,8 +91,9 @@ class Method(Protocol):
 class Together(Protocol):
     """A method that can take many elements together, on arrays; what leaves the common course is led alone.
 
-    The bits must be those that `converse` gives for the same element.
+    The bits must be those that `converse` gives for the same element, if no tolerance is asked for. Bounds are kept by
+    the one who leads: a point beyond them is answered with nan, and what got one is to leave the course.
     """
 
-    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64]) -> Asking:
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
         """Yield (places, points), a column of points for each place in x; be sent the values in the shape of points."""

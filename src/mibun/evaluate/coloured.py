@@ -5,13 +5,13 @@ entry that leaves the course is led alone, on the values that are known; those o
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Final, cast, overload
+from collections.abc import Callable, Sequence
+from typing import Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Common, Method, Request, Together
+from mibun.conversation import Asking, Common, Method, Request, Together
 from mibun.evaluate.compressed import Compressed
 from mibun.evaluate.drive import MOST, SPENT, Leading, Led
 from mibun.evaluate.together import Rounds, known_values
@@ -20,7 +20,7 @@ from mibun.plan import Plan
 __all__ = ["lead_coloured"]
 
 Ints = NDArray[np.intp]
-DOUBLE: Final = 2.0**-52
+Floats = NDArray[np.float64]
 
 
 class _Starts(Sequence[float]):
@@ -69,22 +69,19 @@ def lead_coloured(
     units = [unit]  # a conversation is told it by its request
     name = evaluator.structure.name
     plan = Plan(starts, units, True, _unused, _unused, 0, lambda entry: name(int(pattern.columns[entry])))
-    plain = isinstance(method, Together) and request == Request() and unit == DOUBLE
-    free = np.isneginf(lower) & np.isposinf(upper) & plain
+    request = request._replace(unit=unit)
+    course = method.together if isinstance(method, Together) else None
     columns = [np.full(pattern.size, np.nan) for _ in range(5)]
     common = Common(np.zeros(pattern.size, bool), *columns)
     estimates: Any = defaultdict(lambda: [SPENT])
     for bundle in pattern.bundles:
-        own = free[pattern.columns[bundle]]
-        rounds = _take(cast(Together, method), evaluator, bundle[own], fx, common) if own.any() else []
+        rounds = _take(course, evaluator, bundle, fx, (lower, upper), request, common) if course else []
         leading = Leading(method, plan, cast(Any, evaluator), 0, estimates)
-        together = np.cumsum(own) - 1
         for place in np.flatnonzero(~common.done[bundle]).tolist():
             entry = int(bundle[place])
             column = pattern.columns[entry]
-            asked = request._replace(lower=float(lower[column]), upper=float(upper[column]), unit=unit)
-            known = known_values(rounds, int(together[place])) if own[place] else None
-            leading.open(entry, asked, [float(fx[pattern.rows[entry]])], MOST - 1, known)
+            asked = request._replace(lower=float(lower[column]), upper=float(upper[column]))
+            leading.open(entry, asked, [float(fx[pattern.rows[entry]])], MOST - 1, known_values(rounds, place))
         leading.run()
     return Led(estimates, [fx.tolist()], evaluator.calls, evaluator.faults, evaluator.values, common)
 
@@ -93,15 +90,32 @@ def _unused(*_: Any) -> Any:
     raise NotImplementedError  # the evaluator makes the points: those of many entries are one
 
 
-def _take(method: Together, evaluator: Compressed, entries: Ints, fx: NDArray[np.float64], common: Common) -> Rounds:
+def _take(
+    course: Callable[[Floats, Floats, Request], Asking],
+    evaluator: Compressed,
+    entries: Ints,
+    fx: Floats,
+    bounds: tuple[Floats, Floats],
+    request: Request,
+    common: Common,
+) -> Rounds:
     """Lead the entries of one colour together, write down what they found, and give what was asked and answered."""
-    pattern = evaluator.sparsity
-    asking = method.together(evaluator.starts[pattern.columns[entries]], fx[pattern.rows[entries]])
+    columns, x = evaluator.sparsity.columns[entries], evaluator.starts
+    start = x[columns]
+    lower, upper = (None if np.isinf(bound).all() else bound[columns] for bound in bounds)
+    asking = course(start, fx[evaluator.sparsity.rows[entries]], request)
     rounds = Rounds()
     try:
         places, points = next(asking)
         while True:
-            values = evaluator.array(entries[places], points)
+            inside = np.ones(points.shape, bool)
+            if lower is not None:
+                inside &= points >= lower[places]
+            if upper is not None:
+                inside &= points <= upper[places]
+            free = bool(inside.all())
+            values = evaluator.array(entries[places], points if free else np.where(inside, points, start[places]))
+            values = values if free else np.where(inside, values, np.nan)
             rounds.append((places, points, values))
             places, points = asking.send(values)
     except StopIteration as stop:

@@ -53,7 +53,7 @@ def lead_together(
     blocks = []
     for begin in range(0, count, BLOCK):
         elements = np.arange(begin, min(begin + BLOCK, count))
-        common, rounds = _block(method, evaluator, elements, starts[elements], fx[elements])
+        common, rounds = _block(method, evaluator, elements, starts[elements], fx[elements], request)
         leading.evaluations += sum(points.size for _, points, _ in rounds)
         blocks.append(common)
         for place in np.flatnonzero(~common.done).tolist():
@@ -66,10 +66,15 @@ def lead_together(
 
 
 def _block(
-    method: Together, evaluator: Serial | Vectorized, elements: NDArray[Any], x: NDArray[Any], fx: NDArray[Any]
+    method: Together,
+    evaluator: Serial | Vectorized,
+    elements: NDArray[Any],
+    x: NDArray[Any],
+    fx: NDArray[Any],
+    request: Request,
 ) -> tuple[Common, Rounds]:
     """Lead one block, and keep what was asked and answered."""
-    asking, rounds = method.together(x, fx), Rounds()
+    asking, rounds = method.together(x, fx, request), Rounds()
     try:
         places, points = next(asking)
         while True:

@@ -64,9 +64,9 @@ class Central:
         names = ("central", "backward", "forward") if near_left else ("central", "forward", "backward")
         return fixed([side(name, self.accuracy) for name in names], x, self.step, request)
 
-    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64]) -> Asking:
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
         """Take many elements through the common course, on arrays."""
-        return fixed_course(side("central", self.accuracy), x, fx, self.step)
+        return fixed_course(side("central", self.accuracy), x, fx, self.step, request)
 
     def __str__(self) -> str:
         return described("Central", self.accuracy, 2, self.step)

@@ -230,14 +230,17 @@ def _kink(
     return Estimate(value, gap / 2 + drift, rounding, Status.KINK, h, found.noise, message, left, right)
 
 
-def fixed_course(side: Side, x: NDArray[np.float64], fx: NDArray[np.float64], step: float | None) -> Asking:
+def fixed_course(
+    side: Side, x: NDArray[np.float64], fx: NDArray[np.float64], step: float | None, request: Request
+) -> Asking:
     """Take many elements together, as `fixed` takes one: the same bits where it has nothing but a number to say.
 
-    Stencils of more than two points leave it to `fixed`, whose sums are exact, as those of arrays are not.
+    Stencils of more than two points leave it to `fixed`, whose sums are exact, as those of arrays are not, and so does
+    a float32 x, whose points it rounds.
     """
-    if len(side.weighted) != 2:
+    if len(side.weighted) != 2 or request.unit != Request().unit:
         return Common(np.zeros(x.size, bool), *(np.full(x.size, math.nan) for _ in range(5)))
-    unit = Request().unit
+    unit = request.unit
     h = np.full(x.size, step) if step is not None else _textbook_steps(x, unit, side.accuracy)
     points = {offset: x + offset * h for offset in side.offsets if offset}
     answers = yield np.arange(x.size), np.stack(list(points.values()))
@@ -250,9 +253,11 @@ def fixed_course(side: Side, x: NDArray[np.float64], fx: NDArray[np.float64], st
         size = np.abs(fx)
         for answer in answers:
             np.maximum(size, np.abs(answer), out=size)
-        noise = np.maximum(0.0, unit * size + unit / 2 * np.abs(x * value) + TINY)
+        noise = np.maximum(request.noise or 0.0, unit * size + unit / 2 * np.abs(x * value) + TINY)
         rounding = noise * amplification + 2 * unit * np.abs(value)
         done = np.isfinite(truncation + rounding) & (value != 0.0)
+        if request.rtol or request.atol:
+            done &= truncation + rounding <= request.atol + request.rtol * np.abs(value)
         for one, other in pairwise(sorted(points)):
             done &= points[one] < points[other]
         if len(side.offsets) == 5 and side.name == "central":

@@ -62,9 +62,9 @@ class Forward:
         """Start a conversation about the derivative at x; it has one round."""
         return fixed([side("forward", self.accuracy)], x, self.step, request)
 
-    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64]) -> Asking:
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
         """Take many elements through the common course, on arrays."""
-        return fixed_course(side("forward", self.accuracy), x, fx, self.step)
+        return fixed_course(side("forward", self.accuracy), x, fx, self.step, request)
 
     def __str__(self) -> str:
         return described("Forward", self.accuracy, 1, self.step)
@@ -105,9 +105,9 @@ class Backward:
         """Start a conversation about the derivative at x; it has one round."""
         return fixed([side("backward", self.accuracy)], x, self.step, request)
 
-    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64]) -> Asking:
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
         """Take many elements through the common course, on arrays."""
-        return fixed_course(side("backward", self.accuracy), x, fx, self.step)
+        return fixed_course(side("backward", self.accuracy), x, fx, self.step, request)
 
     def __str__(self) -> str:
         return described("Backward", self.accuracy, 1, self.step)

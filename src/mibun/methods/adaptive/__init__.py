@@ -36,6 +36,6 @@ class Adaptive:
         """Start a conversation about the derivative at x."""
         return differentiate(x, request)
 
-    def together(self, x: Array, fx: Array) -> Asking:
+    def together(self, x: Array, fx: Array, request: Request) -> Asking:
         """Take many elements through the common course, on arrays."""
-        return common_course(x, fx)
+        return common_course(x, fx, request)

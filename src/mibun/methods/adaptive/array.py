@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Asking, Common
+from mibun.conversation import Asking, Common, Request
 from mibun.methods.adaptive.ladder import (
     AMPLIFICATION,
     EVEN_CONTRAST,
@@ -66,29 +66,31 @@ class _Found(NamedTuple):
         self.value[places], self.truncation[places], self.rounding[places] = value, truncation, rounding
 
 
-def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
+def common_course(x: Array, fx: Array, request: Request) -> Asking:
     """Ask for points of many elements: (places, points), one column a place, answered in the shape of points."""
-    top = _first_steps(x)
+    top = _first_steps(x, request.unit)
     half = top / 2
     every = np.arange(x.size)
     looked = np.concatenate([fx[None], (yield every, np.stack([x + top, x - top, x + half, x - half]))])
-    seen = _look(x, top, looked, unit)
+    seen = _look(x, top, looked, request)
     halved = np.flatnonzero(_between(seen, 0.25, NEARLY))
     if halved.size:
         top[halved] = half[halved]
         at, quarter = x[halved], half[halved] / 2
         closer = yield halved, np.stack([at + quarter, at - quarter])
         looked[1:, halved] = np.concatenate([looked[3:, halved], closer])
-        again = _look(at, top[halved], looked[:, halved], unit)
+        again = _look(at, top[halved], looked[:, halved], request)
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
     value, truncation, rounding = (np.full(x.size, math.nan) for _ in range(3))
     found = _Found(value, truncation, rounding, top.copy(), seen.unit.copy())
     done = yield from _parabolas(x, top, looked, seen)
     found.put(done, *(part[done] for part in _slopes(top, seen)))
-    done |= yield from _growing(x, top, looked, seen, found)
-    chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
+    done |= yield from _growing(x, top, looked, seen, found, request)
+    if request.rtol or request.atol:
+        done |= _early(top, seen, found, request)
+    chosen = np.flatnonzero(_between(seen, 0.0, 0.25) & ~done)
     far = chosen[_offset(seen)[chosen]]
-    if far.size:
+    if far.size and not request.noise and request.unit == EPS:
         done |= yield from _wide(far, x, top, looked, seen, found)
         chosen = chosen[~done[chosen]]
     course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], seen.at(chosen))
@@ -128,7 +130,7 @@ def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
 
 
 def _growing(
-    x: Array, top: Array, looked: Array, seen: _Look, found: _Found
+    x: Array, top: Array, looked: Array, seen: _Look, found: _Found, request: Request
 ) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
     """Let the step grow where rounding hides the slope of a parabola; tell where that led to an answer."""
     done = np.zeros(x.size, bool)
@@ -147,7 +149,7 @@ def _growing(
         values = np.concatenate(
             [looked[:1, at], (yield at, np.stack([near + step, near - step, near + half, near - half]))]
         )
-        now = _look(near, step, values, EPS)
+        now = _look(near, step, values, request)
         with np.errstate(all="ignore"):
             reach = (6 * before.unit + before.curved) / good + 8 * (now.unit + now.curved) / step
             away = np.abs(now.slope - before.slope) > reach
@@ -244,12 +246,25 @@ def _put(into: Array, places: NDArray[Any], new: Array) -> Array:
     return into
 
 
-def _first_steps(x: Array) -> Array:
+def _early(top: Array, seen: _Look, found: _Found, request: Request) -> NDArray[np.bool_]:
+    """Tell where five values meet the tolerance, as `Search.early` does, and put their slopes among what was found."""
+    with np.errstate(all="ignore"):
+        fall = np.maximum(seen.curved / np.maximum(seen.first, seen.second), 0.21)
+        slope, _, rounding = _slopes(top, seen)
+        truncation = seen.curved / top * fall
+        falls = _between(seen, 0.0, 0.25)
+        enough = falls & (truncation + rounding <= request.atol + request.rtol * np.abs(slope))
+    found.put(enough, slope[enough], truncation[enough], rounding[enough])
+    return enough
+
+
+def _first_steps(x: Array, eps: float) -> Array:
     top = np.ldexp(UNEVEN, np.frexp(x)[1] - 4)
-    return np.where(np.abs(x) < 1e-290, UNIT_STEP * UNEVEN, top)
+    return np.where(np.abs(x) < (1e-290 if eps == EPS else 1e-30), UNIT_STEP * UNEVEN, top)
 
 
-def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
+def _look(x: Array, top: Array, values: Array, request: Request) -> _Look:
+    eps = request.unit
     f0, up, down, up2, down2 = values
     with np.errstate(all="ignore"):
         u, v, p, q = up - f0, f0 - down, up2 - f0, f0 - down2
@@ -261,7 +276,7 @@ def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
         slope = linear / top
         missed = np.abs(((x + top) - x) - top) + np.abs((x - (x - top)) - top)
         size = np.maximum(np.abs(f0), change)
-        unit = np.maximum(0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
+        unit = np.maximum(request.noise or 0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
     return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit, size, change)
 
 
