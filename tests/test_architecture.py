@@ -29,7 +29,7 @@ LAYERS = (
     ("conversation", "plan", "sparsity"),
     ("methods", "evaluate", "given"),
     ("options",),
-    ("sparse", "sparse_hessian"),
+    ("sparse",),
     ("derivatives",),
     ("descent",),
     ("learn",),

@@ -71,8 +71,9 @@ class Common(NamedTuple):
     noise: NDArray[np.float64]
 
 
-#: Yields (places, points), a column of points for each place; is sent the values in the shape of points.
-Asking = Generator[tuple[NDArray[np.intp], NDArray[np.float64]], NDArray[np.float64], Common]
+#: Yields (places, points), a column of points for each place, all real or all complex; is sent the values in the same
+#: shape and kind.
+Asking = Generator[tuple[NDArray[np.intp], NDArray[Any]], NDArray[Any], Common]
 
 
 @runtime_checkable

@@ -110,9 +110,9 @@ def _take(
         while True:
             inside = np.ones(points.shape, bool)
             if lower is not None:
-                inside &= points >= lower[places]
+                inside &= points.real >= lower[places]
             if upper is not None:
-                inside &= points <= upper[places]
+                inside &= points.real <= upper[places]
             free = bool(inside.all())
             values = evaluator.array(entries[places], points if free else np.where(inside, points, start[places]))
             values = values if free else np.where(inside, values, np.nan)

@@ -47,7 +47,7 @@ class _Look(NamedTuple):
     size: Array
     change: Array
 
-    def at(self, places: Places) -> "_Look":
+    def at(self, places: NDArray[Any]) -> "_Look":
         """Take some elements out."""
         return _Look(*(part[places] for part in self))
 
@@ -93,7 +93,7 @@ def common_course(x: Array, fx: Array, request: Request) -> Asking:
     if far.size and not request.noise and request.unit == EPS:
         done |= yield from _wide(far, x, top, looked, seen, found)
         chosen = chosen[~done[chosen]]
-    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], seen.at(chosen))
+    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], seen.at(chosen), request)
     yield from course.climb()
     found.put(chosen, course.value, course.truncation, course.rounding)
     done[chosen] = course.kept
@@ -283,8 +283,8 @@ def _look(x: Array, top: Array, values: Array, request: Request) -> _Look:
 class _Course:
     """The ladders of all elements that have found their scale."""
 
-    def __init__(self, places: Places, x: Array, top: Array, looked: Array, seen: _Look) -> None:
-        self.places, self.x, self.top, self.looked, self.seen = places, x, top, looked, seen
+    def __init__(self, places: Places, x: Array, top: Array, looked: Array, seen: _Look, request: Request) -> None:
+        self.places, self.x, self.top, self.looked, self.seen, self.request = places, x, top, looked, seen, request
         self.kept = np.zeros(x.size, bool)
         self.value, self.truncation, self.rounding = (np.full(x.size, math.nan) for _ in range(3))
 
@@ -331,8 +331,9 @@ class _Course:
         limit = np.maximum(np.maximum(rounding, 1e-13 * np.abs(value)), 1e-14 * self.seen.second[places] / top)
         truncation = gap + 3 * at.residual / h
         rounding = MARGIN * rounding + 2 * EPS * np.abs(value)
-        stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached)
-        kept = stopped & (rounding <= 1.5e-10 * np.abs(value)) if widen else stopped
+        good = truncation + rounding <= self.request.atol + self.request.rtol * np.abs(value)
+        stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached) | good
+        kept = stopped & (good | (rounding <= 1.5e-10 * np.abs(value))) if widen else stopped
         for into, part in ((self.value, value), (self.truncation, truncation), (self.rounding, rounding)):
             into[places[kept]] = part[kept]
         self.kept[places[kept]] = True
