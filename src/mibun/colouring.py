@@ -7,13 +7,13 @@
 
 To find the least number of colours is NP-hard. Several orders are tried, and the best result is taken; the search ends
 where a lower bound is met. Columns are coloured one by one with sets of colours as bits of integers, which costs about
-half a microsecond an entry, and for matrices of one band, in whatever order its columns stand, nothing is coloured one
-by one: the place in the band, modulo its width, is the colour.
+half a microsecond an entry. For matrices of one band, in whatever order its columns stand, and for stencils on grids
+nothing is coloured one by one: the place in the band or in the grid, modulo a number, is the colour.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, Final
 
 import numpy as np
@@ -27,9 +27,12 @@ Ints = NDArray[np.intp]
 
 #: Pairs of columns that share a row, up to which orders are tried that need all of them at hand.
 PAIRS: Final = 1_000_000
-#: Entries of a row, and distances between its columns, up to which a modulus is looked for.
-LONGEST_ROW: Final = 64
-DISTANCES: Final = 512
+#: Rows by which a modulus is chosen, entries in each up to which it is looked for, and distances that may be lines.
+ROWS: Final = 128
+LONGEST_ROW: Final = 32
+DISTANCES: Final = 24
+#: How often a colouring is improved.
+ROUNDS: Final = 20
 
 
 def sparse_matrices() -> Any:
@@ -84,7 +87,7 @@ def colour_columns(starts: Ints, columns: Ints, count: int) -> Ints:
 def _column_colourings(starts: Ints, columns: Ints, count: int, least: int) -> Iterator[Ints]:
     """Give one colouring after the other, cheap ones first."""
     natural = np.arange(count)
-    yield _cyclic(starts, columns, natural, least)
+    yield from _lattices(starts, columns, natural, least)
     lengths = np.diff(starts)
     pairs = float(np.square(lengths, dtype=np.float64).sum())
     graph, banded = None, natural
@@ -92,44 +95,96 @@ def _column_colourings(starts: Ints, columns: Ints, count: int, least: int) -> I
         matrix = sparse_matrices().csr_array((np.ones(columns.size, np.int32), columns, starts), (lengths.size, count))
         graph = (matrix.T @ matrix).tocsr()
         banded = _band_order(graph)
-        yield _cyclic(starts, columns, np.argsort(banded), least)
+        yield from _lattices(starts, columns, np.argsort(banded), least, grids=False)
     rows = np.repeat(np.arange(lengths.size), lengths)
     order = np.argsort(columns, kind="stable")
     begins = np.searchsorted(columns[order], np.arange(count + 1)).tolist()
     entries = rows[order].tolist()
     by_column = [entries[begin:end] for begin, end in pairwise(begins)]
-    yield _greedy(by_column, lengths.size, banded)
-    yield _greedy(by_column, lengths.size, natural)
+    orders = [banded, natural]
     degrees = np.bincount(columns, weights=np.repeat(lengths, lengths), minlength=count)
-    yield _greedy(by_column, lengths.size, np.argsort(-degrees, kind="stable"))
+    orders.append(np.argsort(-degrees, kind="stable"))
     if graph is not None and pairs <= PAIRS:
-        for dynamic in _dynamic_orders(_neighbours(graph)):
-            yield _greedy(by_column, lengths.size, dynamic)
+        orders += _dynamic_orders(_neighbours(graph))
+    best = natural
+    for given in orders:
+        colours = _greedy(by_column, lengths.size, given)
+        best = min(best, colours, key=np.max)
+        yield colours
+    rng = np.random.default_rng(0)
+    for _ in range(min(ROUNDS, PAIRS // columns.size)):
+        best = _greedy(by_column, lengths.size, _by_classes(best, rng))
+        yield best
 
 
-def _cyclic(starts: Ints, columns: Ints, places: Ints, least: int) -> Ints:
-    """Colour by the place modulo the least number that divides no distance between two columns of a row.
+def _lattices(starts: Ints, columns: Ints, places: Ints, least: int, grids: bool = True) -> Iterator[Ints]:
+    """Colour by the place modulo a number, the place being one number, or the two or three of a grid.
 
-    For p bands below and q above the diagonal this is p + q + 1, the best there is; for the five points of a square
-    grid it is 5 on many grids.
+    For p bands below and q above the diagonal this takes p + q + 1 colours, the best there is; for the stencils of
+    five, seven and nine points on a grid as many as there are points (D. Goldfarb and P. Toint, Math. Comp. 43 (1984)
+    69-88). Moduli are chosen by some of the rows, and tried on all of them.
     """
     lengths = np.diff(starts)
-    at = places[columns]
+    longest = int(lengths.max())
+    if longest > LONGEST_ROW:
+        return
     filled = np.flatnonzero(lengths)
-    span = int((np.maximum.reduceat(at, starts[filled]) - np.minimum.reduceat(at, starts[filled])).max())
-    if span < least or lengths.max() > LONGEST_ROW:
-        return np.asarray(places % (span + 1))
+    some = filled[np.linspace(0, filled.size - 1, min(filled.size, ROWS)).astype(np.intp)]
+    pairs = _pairs(starts[some], lengths[some], columns, places)
+    distances = np.unique(np.abs(pairs[0] - pairs[1]))
     rows = np.repeat(np.arange(lengths.size), lengths)
-    at = at[np.lexsort((at, rows))]
-    distances: set[int] = set()
-    for offset in range(1, int(lengths.max())):
-        same = rows[offset:] == rows[:-offset]
-        distances.update(np.unique((at[offset:] - at[:-offset])[same]).tolist())
-        if len(distances) > DISTANCES:
-            return np.asarray(places % (span + 1))
-    apart = np.array(sorted(distances))
-    modulus = next(k for k in range(least, span + 2) if k > span or (apart % k).all())
-    return np.asarray(places % modulus)
+    fewest = 2 * least
+    grids = grids and distances.size <= longest * longest  # a stencil has a distance for each pair of its points
+    for strides in _strides(distances.tolist()) if grids else [()]:
+        there, here = (_digits(part, strides) for part in pairs)
+        apart = np.unique(there - here, axis=0)
+        factors, modulus = _modulus(apart, least, fewest)
+        if not modulus:
+            continue
+        colours = _digits(places, strides) @ factors % modulus
+        taken = np.zeros(lengths.size * modulus, bool)
+        taken[rows * modulus + colours[columns]] = True
+        if np.count_nonzero(taken) == columns.size:
+            yield colours
+            fewest = modulus
+
+
+def _pairs(begins: Ints, lengths: Ints, columns: Ints, places: Ints) -> tuple[Ints, Ints]:
+    """Give the places of all pairs of columns in some rows."""
+    first, second = [], []
+    for length in np.unique(lengths).tolist():
+        at = places[columns[begins[lengths == length][:, None] + np.arange(length)]]
+        one, other = np.triu_indices(length, 1)
+        first.append(at[:, one].reshape(-1))
+        second.append(at[:, other].reshape(-1))
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _strides(distances: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Guess how a grid is laid out: a line, or lines of some length, or planes of such lines."""
+    yield ()
+    wide = [distance for distance in distances if distance > 1][:DISTANCES]
+    yield from ((line,) for line in wide)
+    yield from ((line, plane) for line in wide for plane in wide if plane > line and plane % line == 0)
+
+
+def _digits(places: Ints, strides: Sequence[int]) -> Ints:
+    """Take places apart: along the line, across the lines, across the planes."""
+    digits = []
+    for stride in reversed(strides):
+        across, places = np.divmod(places, stride)
+        digits.append(across)
+    return np.stack([places, *reversed(digits)], axis=1)
+
+
+def _modulus(apart: Ints, least: int, fewest: int) -> tuple[Ints, int]:
+    """Find the least modulus, below `fewest`, and factors of the digits by which no two columns of a row agree."""
+    for modulus in range(least, fewest):
+        for rest in product(range(modulus), repeat=apart.shape[1] - 1):
+            factors = np.array([1, *rest])
+            if (apart @ factors % modulus).all():
+                return factors, modulus
+    return np.array([]), 0
 
 
 def _greedy(by_column: Sequence[Sequence[int]], rows: int, order: Ints) -> Ints:
@@ -160,6 +215,16 @@ def _neighbours(graph: Any) -> list[list[int]]:
     """List the neighbours of each vertex of a symmetric graph."""
     begins, ends = graph.indptr.tolist(), graph.indices.tolist()
     return [[w for w in ends[begin:end] if w != v] for v, (begin, end) in enumerate(pairwise(begins))]
+
+
+def _by_classes(colours: Ints, rng: np.random.Generator) -> Ints:
+    """Order vertices colour by colour: coloured greedily in this order they need no more colours, and often fewer.
+
+    J. Culberson and F. Luo, "Exploring the k-colorable landscape with iterated greedy", DIMACS Series 26 (1996).
+    """
+    count = int(colours.max()) + 1
+    ranks = rng.permutation(count) if rng.random() < 0.5 else np.arange(count)[::-1]
+    return np.argsort(ranks[colours], kind="stable")
 
 
 def _dynamic_orders(neighbours: Sequence[Sequence[int]]) -> Iterator[Ints]:

@@ -146,10 +146,10 @@ def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: 
 def _largest(pattern: Sparsity, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the largest number of each row, 0 where it has none."""
     most = np.zeros(pattern.shape[0])
-    for bundle in pattern.bundles:  # a colour has one entry of a row at most
-        rows = pattern.rows[bundle]
-        most[rows] = np.maximum(most[rows], numbers[bundle])
-    return most
+    filled = np.flatnonzero(np.diff(pattern.starts))
+    if filled.size:
+        most[filled] = np.fmax.reduceat(numbers, pattern.starts[filled])
+    return np.maximum(most, 0.0)
 
 
 def _result(

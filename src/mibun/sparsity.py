@@ -68,10 +68,12 @@ class Sparsity:
     def _read(cls, given: Any) -> "Sparsity":
         if isinstance(given, str):
             raise InputError(f'sparsity is {given!r}; expected "detect", a scipy.sparse matrix or a boolean array')
-        if hasattr(given, "tocoo"):
+        if hasattr(given, "tocoo") and len(given.shape) == 2:
+            if given.format == "csr" and given.has_canonical_format:
+                shape = int(given.shape[0]), int(given.shape[1])
+                return cls(shape, given.indptr.astype(np.intp), given.indices.astype(np.intp))
             entries = given.tocoo()
-            if len(given.shape) == 2:
-                return cls.from_entries(given.shape, entries.row, entries.col)
+            return cls.from_entries(given.shape, entries.row, entries.col)
         array = np.asarray(None if hasattr(given, "tocoo") else given)
         if array.ndim != 2 or array.dtype.kind not in "biuf":
             what = f"an array of shape {array.shape} and dtype {array.dtype}" if array.ndim else f"{given!r}"

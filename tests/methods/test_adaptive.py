@@ -260,7 +260,7 @@ def test_a_large_offset_is_met_with_wide_steps_and_the_same_bits(f):
     with np.errstate(all="ignore"):
         found = course(f, x)
         for i in np.flatnonzero(found.done):
-            alone, _ = lead(lambda t: f(np.array([t]))[0], float(x[i]), **request_of)
+            alone, _ = lead(lambda t: f(np.array([t]))[0], float(x[i]))
             assert alone[:3] == (found.value[i], found.truncation[i], found.rounding[i])
             assert (alone.step, alone.noise, alone.status) == (found.step[i], found.noise[i], Status.CONVERGED)
 
