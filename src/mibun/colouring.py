@@ -142,8 +142,8 @@ def _lattices(starts: Ints, columns: Ints, places: Ints, least: int, grids: bool
         if not modulus:
             continue
         colours = _digits(places, strides) @ factors % modulus
-        taken = np.zeros(lengths.size * modulus, bool)
-        taken[rows * modulus + colours[columns]] = True
+        taken = np.zeros((modulus, lengths.size), bool)
+        taken[colours.astype(np.int8)[columns], rows] = True
         if np.count_nonzero(taken) == columns.size:
             yield colours
             fewest = modulus

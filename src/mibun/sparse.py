@@ -31,6 +31,8 @@ __all__ = ["sparse_jacobian"]
 ATTEMPTS: Final = 2
 #: The direction moves each entry of x by this part of the largest step that was used for it.
 SHORT: Final = 2.0**-5
+#: Parts of that direction that are tried, one after the other, where f raises.
+NEARER: Final = (1.0, 2.0**-8)
 #: What a row may differ by, relative to the sum of the sizes of its terms.
 AGREEMENT: Final = 1e-6
 
@@ -125,21 +127,25 @@ def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: 
     steps[pattern.columns] = table.step[:, 0]  # that of one entry will do
     steps = SHORT * np.where((steps > 0) & (steps < np.inf), steps, 2.0**-6 * np.maximum(np.abs(x), 1.0))
     steps = np.minimum(steps, np.minimum(given.upper - x, x - given.lower))
-    steps *= np.random.default_rng(1).uniform(0.5, 1.0, width) * np.where(np.arange(width) % 3, 1.0, -1.0)
-    every = np.arange(width)
-    rows = evaluator.rows([evaluator.moved(every, x + part * steps) for part in (1.0, -1.0, 0.5, -0.5)])
-    if any(isinstance(row, Exception) for row in rows):
+    rng = np.random.default_rng(1)
+    steps *= np.copysign(rng.uniform(0.5, 1.0, width), rng.uniform(-1.0, 1.0, width))
+    for part in NEARER:
+        rows = evaluator.rows([evaluator.placed(x + part * way * steps) for way in (1.0, -1.0, 0.5, -0.5)])
+        if not any(isinstance(row, Exception) for row in rows):
+            break
+    else:
         return np.empty(0, np.intp)
     up, down, up2, down2 = rows
     whole, half = (up - down) / 2, up2 - down2  # type: ignore[operator]
-    value, error = table.value[:, 0], (table.truncation + table.rounding)[:, 0]
-    sizes, lengths = pattern.matrix(np.abs(value)), np.abs(steps)
-    scale = unit(given.vector.dtype) * (np.maximum(np.abs(fx), np.abs(up)) + sizes @ np.abs(x))  # type: ignore[arg-type]
-    doubt = pattern.matrix(error) @ lengths + AGREEMENT * (sizes @ lengths)
-    doubt += 2 * np.abs(whole - half) + 16 * (_largest(pattern, table.noise[:, 0]) + scale)
-    missed = np.abs(half - pattern.matrix(value) @ steps) > doubt
-    bad = pattern.rows[table.codes[:, 0] >= PASSING]
-    missed[bad] = False
+    value, lengths = table.value[:, 0], part * np.abs(steps)
+    size = np.abs(value)
+    off = np.abs(half - pattern.matrix(value) @ (part * steps))
+    rounding = unit(given.vector.dtype) * (np.maximum(np.abs(fx), np.abs(up)) + pattern.matrix(size) @ np.abs(x))  # type: ignore[arg-type]
+    rounding[pattern.rows] += table.noise[:, 0]  # that of one entry will do
+    error = table.truncation[:, 0] + table.rounding[:, 0] + AGREEMENT * size
+    missed = off > pattern.matrix(error) @ lengths + 2 * np.abs(whole - half) + 16 * rounding
+    bad = np.flatnonzero(table.codes[:, 0] >= PASSING)
+    missed[pattern.rows[bad]] = False
     return np.flatnonzero(missed)
 
 

@@ -115,9 +115,11 @@ class Sparsity:
     @cached_property
     def bundles(self) -> list[Ints]:
         """Give for each colour the places of its entries."""
-        colours = self.colours[self.columns]
-        order = np.argsort(colours.astype(np.min_scalar_type(int(self.colours.max(initial=0)))), kind="stable")
-        return np.split(order, np.cumsum(np.bincount(colours, minlength=1))[:-1]) if self.size else []
+        if not self.size:
+            return []
+        count = int(self.colours.max()) + 1
+        colours = self.colours.astype(np.min_scalar_type(count))[self.columns]  # bytes are sorted by counting
+        return np.split(np.argsort(colours, kind="stable"), np.cumsum(np.bincount(colours, minlength=count))[:-1])
 
     @cached_property
     def star_colours(self) -> Ints:

@@ -108,17 +108,27 @@ def _take(
     try:
         places, points = next(asking)
         while True:
-            inside = np.ones(points.shape, bool)
-            if lower is not None:
-                inside &= points.real >= lower[places]
-            if upper is not None:
-                inside &= points.real <= upper[places]
-            free = bool(inside.all())
-            values = evaluator.array(entries[places], points if free else np.where(inside, points, start[places]))
-            values = values if free else np.where(inside, values, np.nan)
+            outside = _outside(points.real, places, lower, upper)
+            if outside is None:
+                values = evaluator.array(entries[places], points)
+            else:
+                values = evaluator.array(entries[places], np.where(outside, start[places], points))
+                values = np.where(outside, np.nan, values)
             rounds.append((places, points, values))
             places, points = asking.send(values)
     except StopIteration as stop:
         for into, part in zip(common, stop.value, strict=True):
             into[entries] = part
     return rounds
+
+
+def _outside(points: Floats, places: Ints, lower: Floats | None, upper: Floats | None) -> NDArray[np.bool_] | None:
+    """Tell which points are beyond the bounds; None if there is none."""
+    if lower is None and upper is None:
+        return None
+    outside = np.zeros(points.shape, bool)
+    if lower is not None:
+        outside |= points < lower[places]
+    if upper is not None:
+        outside |= points > upper[places]
+    return outside if outside.any() else None

@@ -75,6 +75,10 @@ class Compressed:
         point[columns] = coordinates if self.rest is None else coordinates + self.rest[columns]
         return point
 
+    def placed(self, coordinates: NDArray[Any]) -> NDArray[Any]:
+        """Give a new point, flat, with all of these coordinates."""
+        return (coordinates if self.rest is None else coordinates + self.rest).astype(self.vector.dtype)
+
     def _read(self, value: Any, analytic: bool) -> NDArray[Any]:
         if type(value) is np.ndarray and value.dtype == np.float64 and value.shape == self.shape and not analytic:
             return value.reshape(-1).copy()  # f may write its next values where these are

@@ -38,7 +38,6 @@ class _Probe:
     def __init__(self, evaluator: Compressed, centre: Floats, fx: Any, bounds: Bounds, relative: float, seed: int):
         self.evaluator, self.centre, self.fx, self.bounds = evaluator, centre, fx, bounds
         self.change = _moved(centre, bounds, relative, seed) - centre
-        self.every = np.arange(centre.size)
 
     def changed(self, columns: Ints) -> NDArray[np.bool_]:
         """Tell which rows change when these columns move; towards the other side where f raises there."""
@@ -46,7 +45,7 @@ class _Probe:
             coordinates = self.centre.copy()
             coordinates[columns] += towards * self.change[columns]
             coordinates = np.clip(coordinates, *self.bounds)
-            (found,) = self.evaluator.rows([self.evaluator.moved(self.every, coordinates)])
+            (found,) = self.evaluator.rows([self.evaluator.placed(coordinates)])
             if not isinstance(found, Exception):
                 same: NDArray[np.bool_] = (found == self.fx) | (np.isnan(found) & np.isnan(self.fx))
                 return ~same
@@ -112,7 +111,7 @@ def _halved(probe: _Probe, pattern: Sparsity, own: Ints) -> Sparsity:
 def elsewhere(evaluator: Compressed, pattern: Sparsity, bounds: Bounds) -> Ints:
     """Give rows that depend, at a point beside x, on columns that the pattern does not have; none if f raises there."""
     centre = _moved(evaluator.starts, bounds, 0.5, 7)
-    (fx,) = evaluator.rows([evaluator.moved(np.arange(centre.size), centre)])
+    (fx,) = evaluator.rows([evaluator.placed(centre)])
     if isinstance(fx, Exception):
         return np.empty(0, np.intp)
     probe = _Probe(evaluator, centre, fx, bounds, RELATIVE[0], 8)
