@@ -92,9 +92,11 @@ def _verified(
 ) -> tuple[Table, list[Note]]:
     """Differentiate, and mend the pattern where a random direction shows that entries are missing."""
     notes: list[Note] = []
+    request = request._replace(unit=unit(given.vector.dtype))
+    bounds = None if given.unbounded else (given.lower, given.upper)
     for attempt in range(ATTEMPTS + 1):
         evaluator.sparsity = pattern
-        led = lead_coloured(chosen, request, evaluator, fx, given.lower, given.upper, unit(given.vector.dtype))
+        led = lead_coloured(chosen, request, evaluator, fx, bounds)
         table = Table.of(led)
         wrong = _wrong(evaluator, table, fx, given)
         if not wrong.size or attempt == ATTEMPTS:
@@ -127,8 +129,8 @@ def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: 
     steps[pattern.columns] = table.step[:, 0]  # that of one entry will do
     steps = SHORT * np.where((steps > 0) & (steps < np.inf), steps, 2.0**-6 * np.maximum(np.abs(x), 1.0))
     steps = np.minimum(steps, np.minimum(given.upper - x, x - given.lower))
-    rng = np.random.default_rng(1)
-    steps *= np.copysign(rng.uniform(0.5, 1.0, width), rng.uniform(-1.0, 1.0, width))
+    ways = np.random.default_rng(1).uniform(-1.0, 1.0, width)
+    steps *= ways / 2 + np.copysign(0.5, ways)
     for part in NEARER:
         rows = evaluator.rows([evaluator.placed(x + part * way * steps) for way in (1.0, -1.0, 0.5, -0.5)])
         if not any(isinstance(row, Exception) for row in rows):
@@ -152,10 +154,10 @@ def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: 
 def _largest(pattern: Sparsity, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the largest number of each row, 0 where it has none."""
     most = np.zeros(pattern.shape[0])
-    filled = np.flatnonzero(np.diff(pattern.starts))
-    if filled.size:
-        most[filled] = np.fmax.reduceat(numbers, pattern.starts[filled])
-    return np.maximum(most, 0.0)
+    for bundle in pattern.bundles:  # a colour has one entry of a row at most
+        rows = pattern.rows[bundle]
+        most[rows] = np.maximum(most[rows], numbers[bundle])
+    return most
 
 
 def _result(

@@ -16,6 +16,7 @@ from mibun.evaluate.compressed import Compressed
 from mibun.evaluate.drive import MOST, SPENT, Leading, Led
 from mibun.evaluate.together import Rounds, known_values
 from mibun.plan import Plan
+from mibun.sparsity import Sparsity
 
 __all__ = ["lead_coloured"]
 
@@ -44,10 +45,8 @@ def lead_coloured(
     method: Method,
     request: Request,
     evaluator: Compressed,
-    fx: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    unit: float,
+    fx: Floats,
+    bounds: tuple[Floats, Floats] | None,
 ) -> Led:
     """Lead one conversation for each entry of the pattern of the evaluator.
 
@@ -59,35 +58,49 @@ def lead_coloured(
     evaluator : Compressed
     fx : array
         f(x).
-    lower, upper : array
-        Bounds of each entry of x.
-    unit : float
-        Relative spacing of the floats of x.
+    bounds : (array, array), optional
+        Of each entry of x.
     """
     pattern = evaluator.sparsity
     starts = _Starts(evaluator.starts, pattern.columns)
-    units = [unit]  # a conversation is told it by its request
+    units = [request.unit]
     name = evaluator.structure.name
     plan = Plan(starts, units, True, _unused, _unused, 0, lambda entry: name(int(pattern.columns[entry])))
-    request = request._replace(unit=unit)
-    course = method.together if isinstance(method, Together) else None
-    columns = [np.full(pattern.size, np.nan) for _ in range(5)]
-    common = Common(np.zeros(pattern.size, bool), *columns)
+    course = method.together if isinstance(method, Together) else _nobody
     estimates: Any = defaultdict(lambda: [SPENT])
+    found = []
     for bundle in pattern.bundles:
-        rounds = _take(course, evaluator, bundle, fx, (lower, upper), request, common) if course else []
+        rounds, common = _take(course, evaluator, bundle, fx, bounds, request)
+        found.append(common)
         leading = Leading(method, plan, cast(Any, evaluator), 0, estimates)
-        for place in np.flatnonzero(~common.done[bundle]).tolist():
+        for place in np.flatnonzero(~common.done).tolist():
             entry = int(bundle[place])
-            column = pattern.columns[entry]
-            asked = request._replace(lower=float(lower[column]), upper=float(upper[column]))
+            asked = request
+            if bounds is not None:
+                lower, upper = (float(bound[pattern.columns[entry]]) for bound in bounds)
+                asked = request._replace(lower=lower, upper=upper)
             leading.open(entry, asked, [float(fx[pattern.rows[entry]])], MOST - 1, known_values(rounds, place))
         leading.run()
-    return Led(estimates, [fx.tolist()], evaluator.calls, evaluator.faults, evaluator.values, common)
+    return Led(estimates, [fx.tolist()], evaluator.calls, evaluator.faults, evaluator.values, _sorted(pattern, found))
+
+
+def _sorted(pattern: Sparsity, found: Sequence[Common]) -> Common:
+    """Put what was found colour by colour in the order of the entries."""
+    if not found:
+        return Common(np.zeros(0, bool), *(np.zeros(0) for _ in range(5)))
+    places = np.empty(pattern.size, np.intp)
+    places[np.concatenate(pattern.bundles)] = np.arange(pattern.size)
+    return Common(*(np.concatenate(parts)[places] for parts in zip(*found, strict=True)))
 
 
 def _unused(*_: Any) -> Any:
     raise NotImplementedError  # the evaluator makes the points: those of many entries are one
+
+
+def _nobody(x: Floats, _fx: Floats, _request: Request) -> Asking:
+    """Take no element: for methods that take them one by one."""
+    yield from ()
+    return Common(np.zeros(x.size, bool), *(np.zeros(x.size) for _ in range(5)))
 
 
 def _take(
@@ -95,20 +108,18 @@ def _take(
     evaluator: Compressed,
     entries: Ints,
     fx: Floats,
-    bounds: tuple[Floats, Floats],
+    bounds: tuple[Floats, Floats] | None,
     request: Request,
-    common: Common,
-) -> Rounds:
-    """Lead the entries of one colour together, write down what they found, and give what was asked and answered."""
-    columns, x = evaluator.sparsity.columns[entries], evaluator.starts
-    start = x[columns]
-    lower, upper = (None if np.isinf(bound).all() else bound[columns] for bound in bounds)
+) -> tuple[Rounds, Common]:
+    """Lead the entries of one colour together; give what was asked and answered, and what was found."""
+    columns = evaluator.sparsity.columns[entries]
+    start = evaluator.starts[columns]
     asking = course(start, fx[evaluator.sparsity.rows[entries]], request)
     rounds = Rounds()
     try:
         places, points = next(asking)
         while True:
-            outside = _outside(points.real, places, lower, upper)
+            outside = None if bounds is None else _outside(points.real, *(bound[columns[places]] for bound in bounds))
             if outside is None:
                 values = evaluator.array(entries[places], points)
             else:
@@ -117,18 +128,10 @@ def _take(
             rounds.append((places, points, values))
             places, points = asking.send(values)
     except StopIteration as stop:
-        for into, part in zip(common, stop.value, strict=True):
-            into[entries] = part
-    return rounds
+        return rounds, stop.value
 
 
-def _outside(points: Floats, places: Ints, lower: Floats | None, upper: Floats | None) -> NDArray[np.bool_] | None:
+def _outside(points: Floats, lower: Floats, upper: Floats) -> NDArray[np.bool_] | None:
     """Tell which points are beyond the bounds; None if there is none."""
-    if lower is None and upper is None:
-        return None
-    outside = np.zeros(points.shape, bool)
-    if lower is not None:
-        outside |= points < lower[places]
-    if upper is not None:
-        outside |= points > upper[places]
+    outside: NDArray[np.bool_] = (points < lower) | (points > upper)
     return outside if outside.any() else None

@@ -79,7 +79,7 @@ class Table:
     @classmethod
     def _with_common(cls, led: Led, common: Common) -> "Table":
         """Put the elements that were led alone among those that were led together."""
-        value, truncation, rounding, step, noise = (part.copy()[:, None] for part in common[1:])
+        value, truncation, rounding, step, noise = (part[:, None] for part in common[1:])
         table = cls(value, truncation, rounding, np.zeros((common.done.size, 1), np.uint8), step, noise, {})
         left = np.flatnonzero(~common.done)
         if left.size:

@@ -105,14 +105,13 @@ def _parabolas(
 ) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
     """Tell where only a parabola is seen, its slope as exact as floats allow, and confirmed by one more pair."""
     enough: NDArray[np.bool_]
-    enough = (
-        (seen.curved <= 8 * seen.unit)
-        & (seen.curved < math.inf)
-        & (3 * seen.unit <= 1e-13 * seen.first)
-        & (top > 2.0**-7)
-    )
+    enough = (seen.curved <= 8 * seen.unit) & (seen.curved < math.inf)
     few = np.flatnonzero(enough)
-    enough[few] = ~_float32(x[few], looked[:, few])
+    near, step = seen.at(few), top[few]
+    exact = (3 * near.unit <= 1e-13 * near.first) & (step > 2.0**-7)
+    rest = np.flatnonzero(~exact & (near.change > 4 * near.unit))
+    exact[rest] = _growth(near.at(rest), step[rest]) < 4
+    enough[few] = exact & ~_float32(x[few], looked[:, few])
     few = np.flatnonzero(enough)
     if few.size:
         f0, _, _, up2, down2 = looked[:, few]
