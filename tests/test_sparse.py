@@ -268,7 +268,8 @@ def test_what_cannot_be_mended_is_unresolved(monkeypatch):
     [
         (broyden, np.ones(4), {"sparsity": np.eye(5)}, r"shape \(5, 5\); expected \(4, 4\)"),
         (broyden, np.ones(4), {"sparsity": "find"}, "sparsity is 'find'"),
-        (broyden, np.ones(4), {"sparsity": np.eye(4), "budget": 50}, "budget is given with sparsity"),
+        (broyden, np.ones(40), {"sparsity": "detect", "budget": 10}, "budget is 10, spent before"),
+        (broyden, np.ones(2), {"sparsity": (np.eye(2), [0, 0])}, "sparsity is a tuple whose rows differ in length"),
         (lambda x: x["a"], {"a": np.ones(3)}, {"sparsity": np.eye(3)}, "x is a structure"),
         (lambda x: {"a": x}, np.ones(3), {"sparsity": np.eye(3)}, "to return a real array"),
         (lambda x: x * 1j, np.ones(3), {"sparsity": np.eye(3)}, r"f\(x\) is complex"),

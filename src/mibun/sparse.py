@@ -15,7 +15,7 @@ from mibun.colouring import sparse_matrices
 from mibun.conversation import Method, Request
 from mibun.errors import InputError
 from mibun.evaluate.coloured import lead_coloured
-from mibun.evaluate.compressed import Compressed
+from mibun.evaluate.compressed import Compressed, Spent
 from mibun.evaluate.detect import detected, elsewhere
 from mibun.evaluate.gather import Table, gathered
 from mibun.given import Given, taken
@@ -31,6 +31,8 @@ __all__ = ["sparse_jacobian"]
 ATTEMPTS: Final = 2
 #: The direction moves each entry of x by this part of the largest step that was used for it.
 SHORT: Final = 2.0**-5
+#: Calls of f along it.
+DIRECTION: Final = 4
 #: Parts of that direction that are tried, one after the other, where f raises.
 NEARER: Final = (1.0, 2.0**-8)
 #: What a row may differ by, relative to the sum of the sizes of its terms.
@@ -59,7 +61,7 @@ def sparse_jacobian(
     Raises
     ------
     InputError
-        If the pattern is of another shape, x or f(x) a structure, f(x) complex, or a budget is given.
+        If the pattern is of another shape, x or f(x) a structure, f(x) complex, or a budget too small to find one.
     MissingDependency
         If SciPy is not installed.
     """
@@ -67,18 +69,21 @@ def sparse_jacobian(
     given = taken(x, options.bounds)
     if given.structure.kind == "structure":
         raise InputError("x is a structure; with sparsity= it is to be an array: write x as one, and take f apart")
-    if options.budget is not None:
-        raise InputError("budget is given with sparsity=; points are shared by many entries there, leave it out")
     evaluator = Compressed(f, given.structure, given.vector, bool(options.vectorized))
+    evaluator.limit = np.inf if options.budget is None else options.budget
+    request = request._replace(unit=unit(given.vector.dtype), budget=Request().budget)
     with np.errstate(all="ignore"):
         fx = evaluator.centre()
-        shape = fx.size, given.vector.size
-        found = isinstance(sparsity, str) and sparsity == "detect"
-        pattern = detected(evaluator, fx, (given.lower, given.upper)) if found else Sparsity.of(sparsity, shape)
+        bounds, found = (given.lower, given.upper), isinstance(sparsity, str) and sparsity == "detect"
+        try:
+            pattern = detected(evaluator, fx, bounds) if found else Sparsity.of(sparsity, (fx.size, given.vector.size))
+        except Spent:
+            raise InputError(
+                f"budget is {options.budget}, spent before the pattern was found; expected more, or the pattern"
+            ) from None
         table, notes = _verified(evaluator, pattern, fx, chosen, request, given)
-        if found and (more := elsewhere(evaluator, evaluator.sparsity, (given.lower, given.upper))).size:
-            text = f"the pattern was found at x; elsewhere {more.size:,} rows, the first of them {more[0]}, depend on "
-            notes.append(Note(None, Status.CONVERGED, f"{text}other entries of x, too"))
+        if found:
+            notes += _elsewhere(evaluator, bounds)
     return _result(evaluator, table, fx, given, notes)
 
 
@@ -92,16 +97,19 @@ def _verified(
 ) -> tuple[Table, list[Note]]:
     """Differentiate, and mend the pattern where a random direction shows that entries are missing."""
     notes: list[Note] = []
-    request = request._replace(unit=unit(given.vector.dtype))
-    bounds = None if given.unbounded else (given.lower, given.upper)
+    bounds, budget = (given.lower, given.upper), evaluator.limit
     for attempt in range(ATTEMPTS + 1):
         evaluator.sparsity = pattern
-        led = lead_coloured(chosen, request, evaluator, fx, bounds)
-        table = Table.of(led)
+        evaluator.limit = budget - DIRECTION
+        led = lead_coloured(chosen, request, evaluator, fx, None if given.unbounded else bounds)
+        table, evaluator.limit = Table.of(led), budget
         wrong = _wrong(evaluator, table, fx, given)
         if not wrong.size or attempt == ATTEMPTS:
             break
-        mended = pattern.united(detected(evaluator, fx, (given.lower, given.upper), attempt + 1))
+        try:
+            mended = pattern.united(detected(evaluator, fx, bounds, attempt + 1))
+        except Spent:
+            break
         if mended.size > pattern.size:
             new = np.setdiff1d(mended.keys, pattern.keys)
             first = list(divmod(int(new[0]), pattern.shape[1]))
@@ -118,6 +126,18 @@ def _verified(
     return table, notes
 
 
+def _elsewhere(evaluator: Compressed, bounds: tuple[NDArray[np.float64], NDArray[np.float64]]) -> list[Note]:
+    """Say which rows depend on more entries of x at another point."""
+    try:
+        rows = elsewhere(evaluator, evaluator.sparsity, bounds)
+    except Spent:
+        return []
+    if not rows.size:
+        return []
+    text = f"the pattern was found at x; elsewhere {rows.size:,} rows, the first of them {rows[0]}, depend on other "
+    return [Note(None, Status.CONVERGED, f"{text}entries of x, too")]
+
+
 def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: Given) -> NDArray[np.intp]:
     """Give the rows whose change along a random direction is not that of their entries.
 
@@ -131,6 +151,8 @@ def _wrong(evaluator: Compressed, table: Table, fx: NDArray[np.float64], given: 
     steps = np.minimum(steps, np.minimum(given.upper - x, x - given.lower))
     ways = np.random.default_rng(1).uniform(-1.0, 1.0, width)
     steps *= ways / 2 + np.copysign(0.5, ways)
+    if evaluator.calls + DIRECTION > evaluator.limit:
+        return np.empty(0, np.intp)
     for part in NEARER:
         rows = evaluator.rows([evaluator.placed(x + part * way * steps) for way in (1.0, -1.0, 0.5, -0.5)])
         if not any(isinstance(row, Exception) for row in rows):

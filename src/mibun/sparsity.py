@@ -74,7 +74,13 @@ class Sparsity:
                 return cls(shape, given.indptr.astype(np.intp), given.indices.astype(np.intp))
             entries = given.tocoo()
             return cls.from_entries(given.shape, entries.row, entries.col)
-        array = np.asarray(None if hasattr(given, "tocoo") else given)
+        try:
+            array = np.asarray(None if hasattr(given, "tocoo") else given)
+        except ValueError as reason:
+            raise InputError(
+                f"sparsity is a {type(given).__name__} whose rows differ in length; expected a matrix, no groups of "
+                "columns, which are found here"
+            ) from reason
         if array.ndim != 2 or array.dtype.kind not in "biuf":
             what = f"an array of shape {array.shape} and dtype {array.dtype}" if array.ndim else f"{given!r}"
             raise InputError(f"sparsity is {what}; expected a matrix: scipy.sparse, or an array of bool or numbers")

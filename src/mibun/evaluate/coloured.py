@@ -6,13 +6,14 @@ entry that leaves the course is led alone, on the values that are known; those o
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, cast, overload
+from contextlib import suppress
+from typing import Any, Final, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mibun.conversation import Asking, Common, Method, Request, Together
-from mibun.evaluate.compressed import Compressed
+from mibun.evaluate.compressed import Compressed, Spent
 from mibun.evaluate.drive import MOST, SPENT, Leading, Led
 from mibun.evaluate.together import Rounds, known_values
 from mibun.plan import Plan
@@ -22,6 +23,8 @@ __all__ = ["lead_coloured"]
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.float64]
+#: Calls that a colour of a budget gets, as long as there are so many: the common course, and some to spare.
+LEAST: Final = 16
 
 
 class _Starts(Sequence[float]):
@@ -69,7 +72,10 @@ def lead_coloured(
     course = method.together if isinstance(method, Together) else _nobody
     estimates: Any = defaultdict(lambda: [SPENT])
     found = []
+    most, left = evaluator.limit, len(pattern.bundles)
     for bundle in pattern.bundles:
+        evaluator.limit = evaluator.calls + _share(most - evaluator.calls, left)
+        left -= 1
         rounds, common = _take(course, evaluator, bundle, fx, bounds, request)
         found.append(common)
         leading = Leading(method, plan, cast(Any, evaluator), 0, estimates)
@@ -80,14 +86,16 @@ def lead_coloured(
                 lower, upper = (float(bound[pattern.columns[entry]]) for bound in bounds)
                 asked = request._replace(lower=lower, upper=upper)
             leading.open(entry, asked, [float(fx[pattern.rows[entry]])], MOST - 1, known_values(rounds, place))
-        leading.run()
+        with suppress(Spent):
+            leading.run()
+    evaluator.limit = most
     return Led(estimates, [fx.tolist()], evaluator.calls, evaluator.faults, evaluator.values, _sorted(pattern, found))
 
 
 def _sorted(pattern: Sparsity, found: Sequence[Common]) -> Common:
     """Put what was found colour by colour in the order of the entries."""
     if not found:
-        return Common(np.zeros(0, bool), *(np.zeros(0) for _ in range(5)))
+        return _none(0)
     places = np.empty(pattern.size, np.intp)
     places[np.concatenate(pattern.bundles)] = np.arange(pattern.size)
     return Common(*(np.concatenate(parts)[places] for parts in zip(*found, strict=True)))
@@ -97,10 +105,20 @@ def _unused(*_: Any) -> Any:
     raise NotImplementedError  # the evaluator makes the points: those of many entries are one
 
 
+def _share(calls: float, colours: int) -> float:
+    """Give the calls that the next of some colours may take: its part, but what it needs to say something."""
+    return min(calls, max(calls // colours, LEAST))
+
+
 def _nobody(x: Floats, _fx: Floats, _request: Request) -> Asking:
     """Take no element: for methods that take them one by one."""
     yield from ()
-    return Common(np.zeros(x.size, bool), *(np.zeros(x.size) for _ in range(5)))
+    return _none(x.size)
+
+
+def _none(count: int) -> Common:
+    """Say of some elements that nothing was found."""
+    return Common(np.zeros(count, bool), *(np.zeros(count) for _ in range(5)))
 
 
 def _take(
@@ -120,10 +138,12 @@ def _take(
         places, points = next(asking)
         while True:
             outside = None if bounds is None else _outside(points.real, *(bound[columns[places]] for bound in bounds))
-            if outside is None:
-                values = evaluator.array(entries[places], points)
-            else:
-                values = evaluator.array(entries[places], np.where(outside, start[places], points))
+            inside = points if outside is None else np.where(outside, start[places], points)
+            try:
+                values = evaluator.array(entries[places], inside)
+            except Spent:  # what waits leaves the course
+                values = np.full(points.shape, np.nan)
+            if outside is not None:
                 values = np.where(outside, np.nan, values)
             rounds.append((places, points, values))
             places, points = asking.send(values)

@@ -5,6 +5,7 @@ column). Columns of one colour have no row in common, so they move in one call, 
 entries of one column ask for different coordinates, they are served in further calls, all columns together again.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,11 +19,15 @@ from mibun.evaluate.vectorized import first_of, rows_of_chunk
 from mibun.sparsity import Sparsity
 from mibun.structure import Structure
 
-__all__ = ["Compressed"]
+__all__ = ["Compressed", "Spent"]
 
 Ints = NDArray[np.intp]
 #: If f raised so often and never returned, it has a fault, not a domain.
 PATIENCE: Final = 64
+
+
+class Spent(Exception):
+    """No more calls of f are allowed."""
 
 
 class Compressed:
@@ -43,6 +48,7 @@ class Compressed:
         self.faults = Faults()
         self.remark = ""
         self.calls = self.answered = 0
+        self.limit = math.inf  # most calls; one more raises Spent
         self.values: Values
         centres = vector.astype(np.float64)
         self.starts: NDArray[np.float64] = centres
@@ -94,6 +100,8 @@ class Compressed:
         return found
 
     def _together(self, points: Sequence[NDArray[Any]]) -> list[NDArray[Any] | Exception]:
+        if self.calls + len(points) > self.limit:
+            raise Spent
         analytic = points[0].dtype.kind == "c"
         given = self.structure.unflatten(np.stack(points) if self.chunk else points[0])
         try:

@@ -7,7 +7,8 @@ colours of the blocks would be so many that it would take more calls than there 
 by one. Memory stays in proportion to the entries.
 
 Values are compared exactly, so a derivative that is 0 at x by chance is found, and what is multiplied by 0 is not taken
-for an entry, as it would be by a probe with nan.
+for an entry, as it would be by a probe with nan. Where f gives another value at the same x, it is noisy, and only what
+exceeds its noise by far is a change.
 """
 
 from typing import Any, Final
@@ -28,16 +29,27 @@ Bounds = tuple[Floats, Floats]
 BLOCKS: Final = 16
 #: Sizes of the changes of x that are tried, relative to |x|, or to 1 where it is 0.
 RELATIVE: Final = (2.0**-7, 2.0**-3)
+#: How often f is evaluated again at a point to see its noise, and what exceeds it.
+AGAIN: Final = 4
+LOUD: Final = 8.0
 #: Parts of a change that are tried, one after the other, where f raises.
 TOWARDS: Final = (1.0, -1.0, 2.0**-10)
 
 
 class _Probe:
-    """Probes around one point, with the value of f there."""
+    """Probes around one point, with the value of f there, and the noise of it."""
 
     def __init__(self, evaluator: Compressed, centre: Floats, fx: Any, bounds: Bounds, relative: float, seed: int):
         self.evaluator, self.centre, self.fx, self.bounds = evaluator, centre, fx, bounds
         self.change = _moved(centre, bounds, relative, seed) - centre
+        self.noise = np.zeros(fx.size)
+        for _ in range(AGAIN):
+            (again,) = evaluator.rows([evaluator.placed(centre)])
+            if isinstance(again, Exception) or np.array_equal(again, fx, equal_nan=True):
+                break
+            self.noise = np.fmax(self.noise, LOUD * np.abs(again - fx))
+        if self.noise.any():  # a few values may be alike by chance
+            self.noise = np.maximum(self.noise, np.median(self.noise[self.noise > 0]) / LOUD)
 
     def changed(self, columns: Ints) -> NDArray[np.bool_]:
         """Tell which rows change when these columns move; towards the other side where f raises there."""
@@ -47,7 +59,8 @@ class _Probe:
             coordinates = np.clip(coordinates, *self.bounds)
             (found,) = self.evaluator.rows([self.evaluator.placed(coordinates)])
             if not isinstance(found, Exception):
-                same: NDArray[np.bool_] = (found == self.fx) | (np.isnan(found) & np.isnan(self.fx))
+                same: NDArray[np.bool_] = (np.abs(found - self.fx) <= self.noise) | (found == self.fx)
+                same |= np.isnan(found) & np.isnan(self.fx)
                 return ~same
             reason = found
         raise located(reason, "f raised this at every point that was tried to find its sparsity")
