@@ -25,9 +25,11 @@ LAYERS = (
     ("errors",),
     ("structure",),
     ("result", "status", "stencil", "formula"),
-    ("conversation", "plan"),
+    ("colouring",),
+    ("conversation", "plan", "sparsity"),
     ("methods", "evaluate", "given"),
     ("options", "pairs"),
+    ("sparse",),
     ("derivatives",),
     ("hessians",),
     ("descent",),
@@ -52,6 +54,7 @@ LEARN_LAYERS = (
 )
 #: Third parties, and where they may be imported; NumPy everywhere.
 THIRD_PARTIES = {
+    "scipy": ("colouring",),
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),

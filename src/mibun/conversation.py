@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mibun.status import Status
 
-__all__ = ["Common", "Conversation", "Estimate", "Method", "Request", "Together"]
+__all__ = ["Asking", "Common", "Conversation", "Estimate", "Method", "Request", "Together"]
 
 
 class Estimate(NamedTuple):
@@ -73,6 +73,11 @@ class Common(NamedTuple):
     noise: NDArray[np.float64]
 
 
+#: Yields (places, points), a column of points for each place, all real or all complex; is sent the values in the same
+#: shape and kind.
+Asking = Generator[tuple[NDArray[np.intp], NDArray[Any]], NDArray[Any], Common]
+
+
 @runtime_checkable
 class Method(Protocol):
     """An immutable value that can differentiate; an object of yours with this method can be passed as `method=`.
@@ -89,10 +94,9 @@ class Method(Protocol):
 class Together(Protocol):
     """A method that can take many elements together, on arrays; what leaves the common course is led alone.
 
-    The bits must be those that `converse` gives for the same element.
+    The bits must be those that `converse` gives for the same element, if no tolerance is asked for. Bounds are kept by
+    the one who leads: a point beyond them is answered with nan, and what got one is to leave the course.
     """
 
-    def together(
-        self, x: NDArray[np.float64], fx: NDArray[np.float64]
-    ) -> Generator[tuple[NDArray[np.intp], NDArray[np.float64]], NDArray[np.float64], Common]:
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
         """Yield (places, points), a column of points for each place in x; be sent the values in the shape of points."""

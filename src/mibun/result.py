@@ -405,15 +405,24 @@ def _codes(derivative: Derivative) -> NDArray[Any]:
 def _places(derivative: Derivative) -> dict[int, list[Note]]:
     """Sort the notes by the place of their element in the flat result."""
     value = derivative.value
-    if hasattr(value, "tocoo"):
-        find = {tuple(place): i for i, place in enumerate(_coordinates(value).tolist())}.__getitem__
-    else:
-        find = Structure.of(value).index
     places: dict[int, list[Note]] = {}
-    for note in derivative.notes:
-        if note.element is not None:
+    about = [note for note in derivative.notes if note.element is not None]
+    if about:
+        find = _entry(value) if hasattr(value, "tocoo") else Structure.of(value).index
+        for note in about:
             places.setdefault(find(note.element), []).append(note)
     return places
+
+
+def _entry(matrix: Any) -> Callable[[Any], int]:
+    """Find the place of an entry of a sparse matrix among those that are stored; there may be millions."""
+    coordinates = _coordinates(matrix)
+
+    def find(element: Any) -> int:
+        (found,) = np.flatnonzero((coordinates == element).all(axis=1)).tolist()
+        return int(found)
+
+    return find
 
 
 def _picked_notes(derivative: Derivative, key: Any, part: Any) -> tuple[Note, ...]:
@@ -472,9 +481,9 @@ class _Elements:
     def of(cls, derivative: Derivative) -> "_Elements":
         value, codes, notes = derivative.value, _codes(derivative), _places(derivative)
         if hasattr(value, "tocoo"):
-            places = _coordinates(value).tolist()
+            places = _coordinates(value)
             flat, error = value.tocoo().data, derivative.error.tocoo().data
-            return cls(lambda i: str(places[i]), f"sparse, shape {value.shape}", flat, error, codes, notes)
+            return cls(lambda i: str(places[i].tolist()), f"sparse, shape {value.shape}", flat, error, codes, notes)
         structure = Structure.of(value)
         error = structure.flatten(derivative.error, dtype=np.float64)
         return cls(structure.name, _shape(structure), structure.flatten(value), error, codes, notes)

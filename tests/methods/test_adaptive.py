@@ -207,8 +207,8 @@ def test_a_noise_that_is_told_is_the_least_error(request_of):
 # Many elements at once
 
 
-def course(f, x) -> Common:
-    talk = array.common_course(x, f(x))
+def course(f, x, **request) -> Common:
+    talk = array.common_course(x, f(x), Request(**request))
     places, points = next(talk)
     while True:
         assert points.shape[1] == len(places)
@@ -220,14 +220,23 @@ def course(f, x) -> Common:
 
 @pytest.mark.parametrize(
     ("f", "least"),
-    [(np.sin, 0.9), (np.exp, 0.9), (lambda x: np.sqrt(1 + x * x), 0.5), (lambda x: np.abs(x) * x, 0.4)],
+    [
+        (np.sin, 0.9),
+        (np.exp, 0.9),
+        (lambda x: np.sqrt(1 + x * x), 0.5),
+        (lambda x: np.abs(x) * x, 0.4),
+        (lambda x: 100.0 - x, 0.9),  # the step has to grow
+        (lambda x: 1e4 + (x - 3.0) * x, 0.9),
+        (lambda x: 1e3 + np.cos(0.01 * x), 0.1),
+    ],
 )
-def test_the_common_course_gives_the_bits_of_the_scalar_method(f, least):
+@pytest.mark.parametrize("request_of", [{}, {"noise": 1e-9}, {"unit": 2.0**-23}, {"rtol": 1e-4}])
+def test_the_common_course_gives_the_bits_of_the_scalar_method(f, least, request_of):
     x = np.random.default_rng(3).normal(size=400) * np.logspace(-3, 1, 400)
-    found = course(f, x)
-    assert found.done.mean() > least
+    found = course(f, x, **request_of)
+    assert request_of or found.done.mean() > least
     for i in np.flatnonzero(found.done):
-        alone, _ = lead(lambda t: f(np.array([t]))[0], float(x[i]))
+        alone, _ = lead(lambda t: f(np.array([t]))[0], float(x[i]), **request_of)
         assert (alone.value, alone.truncation, alone.rounding) == (
             found.value[i],
             found.truncation[i],

@@ -25,6 +25,8 @@ LARGEST: Final = float(np.finfo(np.float64).max)
 #: For (element, number): the message, and the slopes from the left and from the right.
 Told = dict[tuple[int, int], tuple[str, float | None, float | None]]
 Arrange = Callable[[NDArray[Any]], Any]
+#: From (element, number) to its path in the result, and its name.
+Path = Callable[[int, int], tuple[tuple[Any, ...], str]]
 
 
 def settled(estimate: Estimate) -> Estimate:
@@ -77,7 +79,7 @@ class Table:
     @classmethod
     def _with_common(cls, led: Led, common: Common) -> "Table":
         """Put the elements that were led alone among those that were led together."""
-        value, truncation, rounding, step, noise = (part.copy()[:, None] for part in common[1:])
+        value, truncation, rounding, step, noise = (part[:, None] for part in common[1:])
         table = cls(value, truncation, rounding, np.zeros((common.done.size, 1), np.uint8), step, noise, {})
         left = np.flatnonzero(~common.done)
         if left.size:
@@ -188,6 +190,7 @@ def gathered(
     dtype: Any = np.float64,
     remark: str = "",
     gradient: Derivative | None = None,
+    path: Path | None = None,
 ) -> Derivative:
     """Build the result.
 
@@ -202,13 +205,15 @@ def gathered(
         Of real numbers in the result: float64, or longdouble.
     remark : str
         Something to be told about the whole run.
+    path : callable, optional
+        Path and name of (element, number) in the result. Default: that of the structure of the result.
     """
 
     def wide(numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(np.result_type(numbers, dtype), copy=False)
 
     truncation, rounding = wide(table.truncation), wide(table.rounding)
-    notes = _notes(table, arrange)
+    notes = _notes(table, path or _dense_path(table, arrange)) if table.told else ()
     if remark:
         notes += (Note(None, Status.CONVERGED, remark),)
     return Derivative(
@@ -226,30 +231,34 @@ def gathered(
     )
 
 
-def _notes(table: Table, arrange: Arrange) -> tuple[Note, ...]:
-    """Write a note for each element that is not plainly converged; where there are many, one for each status."""
-    told = table.told
-    if not told:
-        return ()
+def _dense_path(table: Table, arrange: Arrange) -> Path:
+    """Find the paths of all elements in the structure of the result."""
     numbered = arrange(np.arange(table.codes.size, dtype=np.float64).reshape(table.codes.shape))
     result = Structure.of(numbered)
     place = {int(i): flat for flat, i in enumerate(result.flatten(numbered).tolist())}
     width = table.codes.shape[1]
+
+    def path(element: int, output: int) -> tuple[tuple[Any, ...], str]:
+        at = place[element * width + output]
+        return result.path(at), result.name(at)
+
+    return path
+
+
+def _notes(table: Table, path: Path) -> tuple[Note, ...]:
+    """Write a note for each element that is not plainly converged; where there are many, one for each status."""
+    told = table.told
     if len(told) <= MOST_NOTES:
         return tuple(
-            Note(
-                result.path(place[element * width + output]), STATUSES[table.codes[element, output]], text, left, right
-            )
-            for (element, output), (text, left, right) in sorted(told.items())
+            Note(path(*place)[0], STATUSES[table.codes[place]], text, left, right)
+            for place, (text, left, right) in sorted(told.items())
         )
     notes = []
     for status in STATUSES:
         about = [key for key in sorted(told) if table.codes[key] == status.code]
         if about:
-            element, output = about[0]
-            name = result.name(place[element * width + output])
-            text = f"{len(about):,} elements, the first of them {name}: {told[about[0]][0]}"
-            notes.append(Note(None, status, text))
+            name = path(*about[0])[1]
+            notes.append(Note(None, status, f"{len(about):,} elements, the first of them {name}: {told[about[0]][0]}"))
     return tuple(notes)
 
 

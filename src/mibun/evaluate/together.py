@@ -17,7 +17,7 @@ from mibun.evaluate.serial import Serial
 from mibun.evaluate.vectorized import Vectorized
 from mibun.plan import Plan
 
-__all__ = ["lead_together", "takes_together"]
+__all__ = ["Rounds", "known_values", "lead_together", "takes_together"]
 
 #: Below so many elements the arrays cost more than they save.
 FEWEST: Final = 50
@@ -53,12 +53,12 @@ def lead_together(
     blocks = []
     for begin in range(0, count, BLOCK):
         elements = np.arange(begin, min(begin + BLOCK, count))
-        common, rounds = _block(method, evaluator, elements, starts[elements], fx[elements])
+        common, rounds = _block(method, evaluator, elements, starts[elements], fx[elements], request)
         leading.evaluations += sum(points.size for _, points, _ in rounds)
         blocks.append(common)
         for place in np.flatnonzero(~common.done).tolist():
             element = int(elements[place])
-            leading.open(element, request, [float(fx[element])], MOST - 1, _known(rounds, place))
+            leading.open(element, request, [float(fx[element])], MOST - 1, known_values(rounds, place))
     leading.run()
     common = Common(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
     evaluator.faults.everywhere(leading.evaluations - len(centres))
@@ -66,10 +66,15 @@ def lead_together(
 
 
 def _block(
-    method: Together, evaluator: Serial | Vectorized, elements: NDArray[Any], x: NDArray[Any], fx: NDArray[Any]
+    method: Together,
+    evaluator: Serial | Vectorized,
+    elements: NDArray[Any],
+    x: NDArray[Any],
+    fx: NDArray[Any],
+    request: Request,
 ) -> tuple[Common, Rounds]:
     """Lead one block, and keep what was asked and answered."""
-    asking, rounds = method.together(x, fx), Rounds()
+    asking, rounds = method.together(x, fx, request), Rounds()
     try:
         places, points = next(asking)
         while True:
@@ -82,7 +87,7 @@ def _block(
         return common, rounds
 
 
-def _known(rounds: Rounds, place: int) -> dict[complex, list[Any]]:
+def known_values(rounds: Rounds, place: int) -> dict[complex, list[Any]]:
     """Collect the values at the points of one element."""
     known: dict[complex, list[Any]] = {}
     for places, points, values in rounds:

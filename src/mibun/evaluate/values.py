@@ -74,16 +74,21 @@ class Values:
         InputError
             If its shape or structure is not that of f(x).
         """
+        numbers = self.numbers(value, analytic)
+        return None if numbers is None else numbers.tolist()
+
+    def numbers(self, value: Any, analytic: bool = False) -> NDArray[Any] | None:
+        """Do the same, and give the row as an array of its own."""
         vector = self._vector(_opened(value))
         if analytic and self.complex:
             raise InputError(REAL_ONLY)
         if analytic:
-            return [complex(number) for number in vector.tolist()]
+            return vector.astype(np.complex128)
         if self.complex:
-            return [*vector.real.astype(np.float64).tolist(), *vector.imag.astype(np.float64).tolist()]
+            return np.concatenate([vector.real, vector.imag]).astype(np.float64)
         if vector.dtype.kind == "c":
             return None
-        return vector.astype(np.float64).tolist()  # type: ignore[no-any-return]
+        return vector.astype(np.float64)
 
     def _vector(self, value: Any) -> NDArray[Any]:
         """Flatten a value, or say what is wrong with it."""

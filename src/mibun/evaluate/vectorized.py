@@ -11,7 +11,7 @@ from mibun.evaluate.serial import OUTSIDE, Asked, Faults, Kept, explain, located
 from mibun.evaluate.values import NAN, Values
 from mibun.plan import Plan
 
-__all__ = ["Vectorized", "rows_of_chunk"]
+__all__ = ["Vectorized", "first_of", "rows_of_chunk"]
 
 FLOAT64: Final = np.dtype(np.float64)
 #: Bytes of one stack of points: it and what f makes of it stay in the second-level cache. Arrays of 128 KB and more are
@@ -83,7 +83,7 @@ class Vectorized:
                 located(reason, f"f raised this in a stack of {count} with x = {x}")
                 raise
             if not begin:
-                self.values = Values.of(_first(value, count))
+                self.values = Values.of(first_of(value, count))
             rows.append(self.values.stacked(value, count).copy())
         return np.concatenate(rows)
 
@@ -143,12 +143,12 @@ class Vectorized:
         return self.values.stacked(value, count, analytic).copy()
 
 
-def _first(value: Any, count: int) -> Any:
+def first_of(value: Any, count: int) -> Any:
     """Take the first value out of a stack of them."""
     if isinstance(value, dict):
-        return {key: _first(part, count) for key, part in value.items()}
+        return {key: first_of(part, count) for key, part in value.items()}
     if isinstance(value, list | tuple) and any(isinstance(part, np.ndarray | dict) for part in value):
-        parts = [_first(part, count) for part in value]
+        parts = [first_of(part, count) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if value is None:
         return None

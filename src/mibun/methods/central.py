@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mibun.conversation import Conversation, Request
-from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, side
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Asking, Conversation, Request
+from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, fixed_course, side
 from mibun.methods.forward import ESTIMATED
 
 __all__ = ["Central"]
@@ -63,6 +66,10 @@ class Central:
         near_left = x - request.lower < request.upper - x
         names = ("central", "backward", "forward") if near_left else ("central", "forward", "backward")
         return fixed([side(name, self.accuracy, request.order) for name in names], x, self.step, request)
+
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
+        """Take many elements through the common course, on arrays."""
+        return fixed_course(side("central", self.accuracy), x, fx, self.step, request)
 
     def __str__(self) -> str:
         return described("Central", self.accuracy, 2, self.step)

@@ -12,7 +12,10 @@ import sys
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from mibun.conversation import Conversation, Estimate, Request
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Asking, Common, Conversation, Estimate, Request
 from mibun.methods.circle import circle
 from mibun.methods.fixed import failed
 from mibun.status import Status
@@ -65,9 +68,7 @@ class ComplexStep:
     def _step(self, x: float, request: Request) -> Conversation:
         """Converse about the slope."""
         scale = math.ldexp(1.0, math.frexp(max(abs(x), 1.0))[1] - 1)
-        # squares of the step stay within the range of the floats: complex64 ends at 1e-38
-        h = scale * (2.0**-100 if request.unit < 2.0**-40 else 2.0**-50)
-        d = scale * math.ldexp(1.0, round(math.log2(request.unit) / 3))
+        h, d = scale * _tiny(request.unit), scale * _real_step(request.unit)
         if request.budget < 4:
             return failed(Status.BUDGET_SPENT, h, "the complex step and its comparison need 4 points")
         value, f0, up, down = yield (complex(x, h), x, x + d, x - d)
@@ -96,11 +97,40 @@ class ComplexStep:
         message = f"the complex step gives {slope:.6g}, a real difference {real:.6g}: f does not seem to be analytic"
         return Estimate(real, 0.0, math.inf, Status.UNRESOLVED, h, 0.0, message)
 
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
+        """Take many elements through the common course, on arrays: those whose first comparison agrees."""
+        scale = np.ldexp(1.0, np.frexp(np.maximum(np.abs(x), 1.0))[1] - 1)
+        h, d = scale * _tiny(request.unit), scale * _real_step(request.unit)
+        every = np.arange(x.size)
+        (values,) = yield every, (x + 1j * h)[None]
+        up, down = yield every, np.stack([x + d, x - d])
+        with np.errstate(all="ignore"):
+            slope, width = values.imag / h, (x + d) - (x - d)
+            gap = np.abs((up - down) / width - slope)
+            noise = np.maximum(request.noise or 0.0, 2 * request.unit * np.maximum(np.abs(fx), np.abs(x * slope)))
+            part = 2 * h / width
+            truncation = 1.25 * gap * (part * part)
+            rounding = np.maximum(8 * request.unit * np.abs(slope), sys.float_info.min)
+            wanted = request.atol + request.rtol * np.abs(slope)
+            done = (gap <= AGREEMENT * np.abs(slope) + 4 * noise / width) & np.isfinite(gap + fx)
+            done &= ~((truncation + rounding > wanted) & (wanted > 0))
+        return Common(done, slope, truncation, rounding, h, noise)
+
     def __str__(self) -> str:
         return "ComplexStep()"
 
     def __repr__(self) -> str:
         return str(self) + "  # the error is an estimate from rounding and one real difference"
+
+
+def _tiny(unit: float) -> float:
+    """Give the complex step for an x of order 1: its squares stay in the range of floats; complex64 ends at 1e-38."""
+    return 2.0**-100 if unit < 2.0**-40 else 2.0**-50
+
+
+def _real_step(unit: float) -> float:
+    """Give the step of the real difference for an x of order 1."""
+    return math.ldexp(1.0, round(math.log2(unit) / 3))
 
 
 def _real(x: float, f0: float, up: float, down: float, step: float) -> tuple[float, float]:
@@ -113,7 +143,8 @@ def _real(x: float, f0: float, up: float, down: float, step: float) -> tuple[flo
 def _agreed(slope: float, real: float, h: float, step: float, noise: float, request: Request) -> Estimate:
     """Give the slope, with the truncation that the real difference shows, taken down to the complex step."""
     # the real difference errs by the square of half its width, on both sides of x
-    truncation = 1.25 * abs(real - slope) * (2 * h / step) ** 2
+    part = 2 * h / step
+    truncation = 1.25 * abs(real - slope) * (part * part)
     rounding = max(8 * request.unit * abs(slope), sys.float_info.min)
     if truncation + rounding > request.atol + request.rtol * abs(slope) > 0.0:
         message = "the rounding of f alone is above the tolerance"

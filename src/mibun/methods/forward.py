@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mibun.conversation import Conversation, Request
-from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, side
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Asking, Conversation, Request
+from mibun.methods.fixed import checked_accuracy, checked_step, described, fixed, fixed_course, side
 
 __all__ = ["Backward", "Forward"]
 
@@ -62,6 +65,10 @@ class Forward:
         """Start a conversation about the derivative at x; it has one round."""
         return fixed([side("forward", self.accuracy, request.order)], x, self.step, request)
 
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
+        """Take many elements through the common course, on arrays."""
+        return fixed_course(side("forward", self.accuracy), x, fx, self.step, request)
+
     def __str__(self) -> str:
         return described("Forward", self.accuracy, 1, self.step)
 
@@ -102,6 +109,10 @@ class Backward:
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x; it has one round."""
         return fixed([side("backward", self.accuracy, request.order)], x, self.step, request)
+
+    def together(self, x: NDArray[np.float64], fx: NDArray[np.float64], request: Request) -> Asking:
+        """Take many elements through the common course, on arrays."""
+        return fixed_course(side("backward", self.accuracy), x, fx, self.step, request)
 
     def __str__(self) -> str:
         return described("Backward", self.accuracy, 1, self.step)

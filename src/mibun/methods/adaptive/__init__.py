@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mibun.conversation import Conversation, Request
-from mibun.methods.adaptive.array import Array, Asking, common_course
+from mibun.conversation import Asking, Conversation, Request
+from mibun.methods.adaptive.array import Array, common_course
 from mibun.methods.adaptive.orders import higher
 from mibun.methods.adaptive.scalar import differentiate
 
@@ -40,6 +40,6 @@ class Adaptive:
         """Start a conversation about the derivative at x, of order 1 to 4."""
         return differentiate(x, request) if request.order == 1 else higher(differentiate, x, request)
 
-    def together(self, x: Array, fx: Array) -> Asking:
+    def together(self, x: Array, fx: Array, request: Request) -> Asking:
         """Take many elements through the common course, on arrays."""
-        return common_course(x, fx)
+        return common_course(x, fx, request)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Common
+from mibun.conversation import Asking, Common, Request
 from mibun.methods.adaptive.ladder import (
     AMPLIFICATION,
     EVEN_CONTRAST,
@@ -25,14 +25,13 @@ from mibun.methods.adaptive.ladder import (
     five_pairs,
     tables,
 )
-from mibun.methods.adaptive.scale import EPS, NEARLY, UNEVEN, UNIT_STEP
+from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, UNEVEN, UNIT_STEP
 from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
-__all__ = ["Array", "Asking", "common_course"]
+__all__ = ["Array", "common_course"]
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
-Asking = Generator[tuple[Places, Array], Array, Common]
 #: Columns for each m.
 WEIGHTS_OF_ALL: Final = np.array(WEIGHTS).T
 
@@ -45,8 +44,10 @@ class _Look(NamedTuple):
     second: Array
     curved: Array
     unit: Array
+    size: Array
+    change: Array
 
-    def at(self, places: Places) -> "_Look":
+    def at(self, places: NDArray[Any]) -> "_Look":
         """Take some elements out."""
         return _Look(*(part[places] for part in self))
 
@@ -58,41 +59,45 @@ class _Found(NamedTuple):
     truncation: Array
     rounding: Array
     step: Array
+    unit: Array
 
     def put(self, places: NDArray[Any], value: Array, truncation: Array, rounding: Array) -> None:
         """Set it for some of them."""
         self.value[places], self.truncation[places], self.rounding[places] = value, truncation, rounding
 
 
-def common_course(x: Array, fx: Array, unit: float = EPS) -> Asking:
+def common_course(x: Array, fx: Array, request: Request) -> Asking:
     """Ask for points of many elements: (places, points), one column a place, answered in the shape of points."""
-    top = _first_steps(x)
+    top = _first_steps(x, request.unit)
     half = top / 2
     every = np.arange(x.size)
     looked = np.concatenate([fx[None], (yield every, np.stack([x + top, x - top, x + half, x - half]))])
-    seen = _look(x, top, looked, unit)
+    seen = _look(x, top, looked, request)
     halved = np.flatnonzero(_between(seen, 0.25, NEARLY))
     if halved.size:
         top[halved] = half[halved]
         at, quarter = x[halved], half[halved] / 2
         closer = yield halved, np.stack([at + quarter, at - quarter])
         looked[1:, halved] = np.concatenate([looked[3:, halved], closer])
-        again = _look(at, top[halved], looked[:, halved], unit)
+        again = _look(at, top[halved], looked[:, halved], request)
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
     value, truncation, rounding = (np.full(x.size, math.nan) for _ in range(3))
-    found = _Found(value, truncation, rounding, top.copy())
+    found = _Found(value, truncation, rounding, top.copy(), seen.unit.copy())
     done = yield from _parabolas(x, top, looked, seen)
     found.put(done, *(part[done] for part in _slopes(top, seen)))
-    chosen = np.flatnonzero(_between(seen, 0.0, 0.25))
+    done |= yield from _growing(x, top, looked, seen, found, request)
+    if request.rtol or request.atol:
+        done |= _early(top, seen, found, request)
+    chosen = np.flatnonzero(_between(seen, 0.0, 0.25) & ~done)
     far = chosen[_offset(seen)[chosen]]
-    if far.size:
+    if far.size and not request.noise and request.unit == EPS:
         done |= yield from _wide(far, x, top, looked, seen, found)
         chosen = chosen[~done[chosen]]
-    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], seen.at(chosen))
+    course = _Course(chosen, x[chosen], top[chosen], looked[:, chosen], seen.at(chosen), request)
     yield from course.climb()
     found.put(chosen, course.value, course.truncation, course.rounding)
     done[chosen] = course.kept
-    return Common(done, *found, seen.unit)
+    return Common(done, *found)
 
 
 def _parabolas(
@@ -100,14 +105,13 @@ def _parabolas(
 ) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
     """Tell where only a parabola is seen, its slope as exact as floats allow, and confirmed by one more pair."""
     enough: NDArray[np.bool_]
-    enough = (
-        (seen.curved <= 8 * seen.unit)
-        & (seen.curved < math.inf)
-        & (3 * seen.unit <= 1e-13 * seen.first)
-        & (top > 2.0**-7)
-    )
+    enough = (seen.curved <= 8 * seen.unit) & (seen.curved < math.inf)
     few = np.flatnonzero(enough)
-    enough[few] = ~_single(looked[:, few]).all(axis=0) | _single(x[few])
+    near, step = seen.at(few), top[few]
+    exact = (3 * near.unit <= 1e-13 * near.first) & (step > 2.0**-7)
+    rest = np.flatnonzero(~exact & (near.change > 4 * near.unit))
+    exact[rest] = _growth(near.at(rest), step[rest]) < 4
+    enough[few] = exact & ~_float32(x[few], looked[:, few])
     few = np.flatnonzero(enough)
     if few.size:
         f0, _, _, up2, down2 = looked[:, few]
@@ -122,6 +126,65 @@ def _parabolas(
 def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
     """Give slope, truncation and rounding of the parabolas."""
     return seen.slope, seen.curved / 2 / top, 3 * seen.unit / top + 2 * EPS * np.abs(seen.slope)
+
+
+def _growing(
+    x: Array, top: Array, looked: Array, seen: _Look, found: _Found, request: Request
+) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
+    """Let the step grow where rounding hides the slope of a parabola; tell where that led to an answer."""
+    done = np.zeros(x.size, bool)
+    flat, enough = seen.change <= 4 * seen.unit, (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
+    at = np.flatnonzero((seen.curved <= 8 * seen.unit) & (seen.curved < math.inf) & ~flat & ~enough)
+    at = at[~_float32(x[at], looked[:, at])]
+    good, before = top[at], seen.at(at)
+    factor = _growth(before, good)
+    rest = factor >= 4
+    for _ in range(LOOKS - 1):
+        at, good, before, factor = at[rest], good[rest], before.at(rest), factor[rest]
+        if not at.size:
+            break
+        step, near = good * factor, x[at]
+        half = step / 2
+        values = np.concatenate(
+            [looked[:1, at], (yield at, np.stack([near + step, near - step, near + half, near - half]))]
+        )
+        now = _look(near, step, values, request)
+        with np.errstate(all="ignore"):
+            reach = (6 * before.unit + before.curved) / good + 8 * (now.unit + now.curved) / step
+            away = np.abs(now.slope - before.slope) > reach
+        small = (now.curved <= 8 * now.unit) & (now.curved < math.inf)
+        single = small & _float32(near, values)
+        away &= ~single & np.isfinite(now.curved)
+        small &= ~single & ~away & (now.change > 4 * now.unit)
+        factor = _growth(now, step)
+        ended = small & ((3 * now.unit <= 1e-13 * now.first) | (factor < 4))
+        for which, look, width in ((away, before, good), (ended, now, step)):
+            found.put(at[which], *(part[which] for part in _slopes(width, look)))
+            found.step[at[which]], found.unit[at[which]] = width[which], look.unit[which]
+            done[at[which]] = True
+        rest, good, before = small & ~ended, step, now
+    return done
+
+
+def _growth(seen: _Look, top: Array) -> Array:
+    """Give what `scale.grown` gives."""
+    unit8 = 8 * seen.unit
+    with np.errstate(all="ignore"):
+        factor = np.where(seen.second > unit8, 2.0 * seen.first / seen.second, 0.1 * seen.first / unit8)
+        factor = np.where(seen.second >= seen.first, np.sqrt(seen.second / unit8) / 4, factor)
+        factor = np.where((seen.first <= unit8) & (seen.second <= unit8), 1024.0, factor)
+        factor = np.maximum(factor, np.where(top < UNIT_STEP, UNIT_STEP / top, 0.0))
+        factor = np.minimum(factor, np.maximum(64.0, UNIT_STEP / top))
+        factor = np.where(seen.first > unit8, np.minimum(factor, seen.size / seen.first), factor)
+        factor = np.where(seen.second > unit8, np.minimum(factor, np.sqrt(seen.size / seen.second)), factor)
+        power: Array = np.where(factor >= 1, np.ldexp(1.0, np.frexp(factor)[1] - 1), 1.0)
+    return power
+
+
+def _float32(x: Array, values: Array) -> NDArray[np.bool_]:
+    """Tell where f computes in float32, as far as its values say so."""
+    narrow: NDArray[np.bool_] = _single(values).all(axis=0) & ~_single(x)
+    return narrow
 
 
 def _single(values: Array) -> NDArray[np.bool_]:
@@ -182,12 +245,25 @@ def _put(into: Array, places: NDArray[Any], new: Array) -> Array:
     return into
 
 
-def _first_steps(x: Array) -> Array:
+def _early(top: Array, seen: _Look, found: _Found, request: Request) -> NDArray[np.bool_]:
+    """Tell where five values meet the tolerance, as `Search.early` does, and put their slopes among what was found."""
+    with np.errstate(all="ignore"):
+        fall = np.maximum(seen.curved / np.maximum(seen.first, seen.second), 0.21)
+        slope, _, rounding = _slopes(top, seen)
+        truncation = seen.curved / top * fall
+        falls = _between(seen, 0.0, 0.25)
+        enough = falls & (truncation + rounding <= request.atol + request.rtol * np.abs(slope))
+    found.put(enough, slope[enough], truncation[enough], rounding[enough])
+    return enough
+
+
+def _first_steps(x: Array, eps: float) -> Array:
     top = np.ldexp(UNEVEN, np.frexp(x)[1] - 4)
-    return np.where(np.abs(x) < 1e-290, UNIT_STEP * UNEVEN, top)
+    return np.where(np.abs(x) < (1e-290 if eps == EPS else 1e-30), UNIT_STEP * UNEVEN, top)
 
 
-def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
+def _look(x: Array, top: Array, values: Array, request: Request) -> _Look:
+    eps = request.unit
     f0, up, down, up2, down2 = values
     with np.errstate(all="ignore"):
         u, v, p, q = up - f0, f0 - down, up2 - f0, f0 - down2
@@ -199,15 +275,15 @@ def _look(x: Array, top: Array, values: Array, eps: float) -> _Look:
         slope = linear / top
         missed = np.abs(((x + top) - x) - top) + np.abs((x - (x - top)) - top)
         size = np.maximum(np.abs(f0), change)
-        unit = np.maximum(0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
-    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit)
+        unit = np.maximum(request.noise or 0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
+    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit, size, change)
 
 
 class _Course:
     """The ladders of all elements that have found their scale."""
 
-    def __init__(self, places: Places, x: Array, top: Array, looked: Array, seen: _Look) -> None:
-        self.places, self.x, self.top, self.looked, self.seen = places, x, top, looked, seen
+    def __init__(self, places: Places, x: Array, top: Array, looked: Array, seen: _Look, request: Request) -> None:
+        self.places, self.x, self.top, self.looked, self.seen, self.request = places, x, top, looked, seen, request
         self.kept = np.zeros(x.size, bool)
         self.value, self.truncation, self.rounding = (np.full(x.size, math.nan) for _ in range(3))
 
@@ -254,8 +330,9 @@ class _Course:
         limit = np.maximum(np.maximum(rounding, 1e-13 * np.abs(value)), 1e-14 * self.seen.second[places] / top)
         truncation = gap + 3 * at.residual / h
         rounding = MARGIN * rounding + 2 * EPS * np.abs(value)
-        stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached)
-        kept = stopped & (rounding <= 1.5e-10 * np.abs(value)) if widen else stopped
+        good = truncation + rounding <= self.request.atol + self.request.rtol * np.abs(value)
+        stopped: NDArray[np.bool_] = (reached <= limit) & np.isfinite(reached) | good
+        kept = stopped & (good | (rounding <= 1.5e-10 * np.abs(value))) if widen else stopped
         for into, part in ((self.value, value), (self.truncation, truncation), (self.rounding, rounding)):
             into[places[kept]] = part[kept]
         self.kept[places[kept]] = True

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["EPS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "look"]
+__all__ = ["EPS", "LOOKS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "look"]
 
 EPS: Final = 2.0**-52
 #: The smallest H that is started with where x says nothing: a guess of order 1 for the scale of f.
@@ -21,6 +21,8 @@ UNIT_STEP: Final = 2.0**-4
 UNEVEN: Final = 3474701533 / 2**32
 #: Curvature at the first H, in units of M, up to which half of it is tried without asking what is wrong.
 NEARLY: Final = 1.0
+#: Looks at five values before the search for a scale gives up.
+LOOKS: Final = 9
 
 
 class Look(NamedTuple):

@@ -22,15 +22,13 @@ from mibun.methods.adaptive.ladder import (
 )
 from mibun.methods.adaptive.noise import Choice, select
 from mibun.methods.adaptive.probe import Verdict, probe, tiny_step
-from mibun.methods.adaptive.scale import EPS, NEARLY, Look, grown, look
+from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, Look, grown, look
 from mibun.methods.adaptive.stop import stop_test
 from mibun.methods.adaptive.wide import far, wide_ladder
 from mibun.status import Status
 
 __all__ = ["Search", "finite", "not_finite"]
 
-#: Looks at five values before the search for a scale gives up.
-LOOKS: Final = 9
 #: A flat piece is believed where its width is this share of the step at which f changes.
 FLAT: Final = 64.0
 #: How far above what the neighbourhood of x explains tables must stall to mean a feature that was stepped over.

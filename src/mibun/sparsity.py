@@ -1,0 +1,171 @@
+"""Which entries of a Jacobian can differ from 0, and how its columns are bundled: `Sparsity`."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.colouring import colour_columns, colour_star, sparse_matrices
+from mibun.errors import InputError
+
+__all__ = ["Sparsity"]
+
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Sparsity:
+    """The pattern of a sparse matrix, with colours for its columns that are found once, at first use.
+
+    Made by `of`; give it as ``sparsity=`` to many calls, so that the colours are found for the first of them alone.
+
+    Parameters
+    ----------
+    shape : (int, int)
+    starts, columns : array of int
+        Row by row: row i has its entries in the columns ``columns[starts[i]:starts[i + 1]]``, ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mibun.sparsity import Sparsity
+    >>> Sparsity.of(np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1]]))
+    Sparsity(shape (4, 4), 10 entries)
+    """
+
+    shape: tuple[int, int]
+    starts: Ints
+    columns: Ints
+
+    @classmethod
+    def of(cls, given: Any, shape: tuple[int, int] | None = None) -> "Sparsity":
+        """Read a pattern, and check its shape.
+
+        Parameters
+        ----------
+        given : scipy.sparse matrix, array or Sparsity
+            Of a sparse matrix in any format all stored entries count, explicit zeros, too; of an array all that are
+            not 0 or False.
+        shape : (int, int), optional
+            What is expected.
+
+        Raises
+        ------
+        InputError
+            If it is of another shape, or no matrix.
+        """
+        found = given if isinstance(given, Sparsity) else cls._read(given)
+        if shape is not None and found.shape != shape:
+            raise InputError(
+                f"sparsity has shape {found.shape}; expected {shape}: a row for each number that f returns, a column "
+                "for each entry of x"
+            )
+        return found
+
+    @classmethod
+    def _read(cls, given: Any) -> "Sparsity":
+        if isinstance(given, str):
+            raise InputError(f'sparsity is {given!r}; expected "detect", a scipy.sparse matrix or a boolean array')
+        if hasattr(given, "tocoo") and len(given.shape) == 2:
+            if given.format == "csr" and given.has_canonical_format:
+                shape = int(given.shape[0]), int(given.shape[1])
+                return cls(shape, given.indptr.astype(np.intp), given.indices.astype(np.intp))
+            entries = given.tocoo()
+            return cls.from_entries(given.shape, entries.row, entries.col)
+        try:
+            array = np.asarray(None if hasattr(given, "tocoo") else given)
+        except ValueError as reason:
+            raise InputError(
+                f"sparsity is a {type(given).__name__} whose rows differ in length; expected a matrix, no groups of "
+                "columns, which are found here"
+            ) from reason
+        if array.ndim != 2 or array.dtype.kind not in "biuf":
+            what = f"an array of shape {array.shape} and dtype {array.dtype}" if array.ndim else f"{given!r}"
+            raise InputError(f"sparsity is {what}; expected a matrix: scipy.sparse, or an array of bool or numbers")
+        return cls.from_entries(array.shape, *np.nonzero(array))
+
+    @classmethod
+    def from_entries(cls, shape: tuple[int, int], rows: Any, columns: Any) -> "Sparsity":
+        """Make one of the places of its entries, in any order; what is there twice counts once."""
+        height, width = (int(size) for size in shape)
+        keys = np.asarray(rows, np.int64) * width + np.asarray(columns, np.int64)
+        if keys.size and not (np.diff(keys) > 0).all():
+            keys = np.unique(keys)
+        own, columns = np.divmod(keys, max(width, 1))
+        starts = np.zeros(height + 1, np.intp)
+        np.cumsum(np.bincount(own, minlength=height), out=starts[1:])
+        return cls((height, width), starts, columns)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.columns.size
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Give the row of each entry."""
+        return np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
+
+    @property
+    def keys(self) -> Ints:
+        """Give the place of each entry in the flat matrix, ascending."""
+        return self.rows * self.shape[1] + self.columns
+
+    @cached_property
+    def colours(self) -> Ints:
+        """Give the colour of each column: those of one colour have no row in common."""
+        return colour_columns(self.starts, self.columns, self.shape[1])
+
+    @cached_property
+    def bundles(self) -> list[Ints]:
+        """Give for each colour the places of its entries."""
+        if not self.size:
+            return []
+        count = int(self.colours.max()) + 1
+        colours = self.colours.astype(np.min_scalar_type(count))[self.columns]  # bytes are sorted by counting
+        return np.split(np.argsort(colours, kind="stable"), np.cumsum(np.bincount(colours, minlength=count))[:-1])
+
+    @cached_property
+    def star_colours(self) -> Ints:
+        """Give a star colouring of a symmetric pattern.
+
+        Raises
+        ------
+        InputError
+            If the pattern is not symmetric.
+        """
+        self.require_symmetric()
+        return colour_star(self.starts, self.columns, self.shape[0])
+
+    def require_symmetric(self) -> None:
+        """Refuse a pattern that a Hessian cannot have.
+
+        Raises
+        ------
+        InputError
+            If it is not square, or has an entry without its mirror image, the first of which is named.
+        """
+        if self.shape[0] != self.shape[1]:
+            raise InputError(f"sparsity has shape {self.shape}; that of a Hessian is square")
+        mirrored = self.columns * self.shape[1] + self.rows
+        lone = np.flatnonzero(~np.isin(mirrored, self.keys, assume_unique=True))
+        if lone.size:
+            i, j = int(self.rows[lone[0]]), int(self.columns[lone[0]])
+            raise InputError(
+                f"sparsity has an entry at ({i}, {j}) and none at ({j}, {i}); that of a Hessian is symmetric; write "
+                "sparsity=pattern + pattern.T"
+            )
+
+    def united(self, other: "Sparsity") -> "Sparsity":
+        """Give the pattern that has the entries of both."""
+        rows, columns = np.append(self.rows, other.rows), np.append(self.columns, other.columns)
+        return Sparsity.from_entries(self.shape, rows, columns)
+
+    def matrix(self, numbers: NDArray[Any]) -> Any:
+        """Give the scipy.sparse matrix that has these numbers in its entries, zeros among them."""
+        return sparse_matrices().csr_array((numbers, self.columns, self.starts), self.shape)
+
+    def __repr__(self) -> str:
+        return f"Sparsity(shape {self.shape}, {self.size:,} entries)"
