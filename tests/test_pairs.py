@@ -9,9 +9,12 @@ from mibun.evaluate.axes import PER_AXIS, PER_PAIR, split
 from mibun.given import taken
 from mibun.hessians import _paired
 from mibun.methods import Adaptive
-from mibun.methods.adaptive.curvature import best_windows
+from mibun.methods.adaptive.cross import cross
+from mibun.methods.adaptive.curvature import Axes, best_windows
 from mibun.options import Options, asked
 from mibun.pairs import in_float32
+
+LONE_PAIR = np.array([0]), np.array([1])
 
 
 def wave(x):
@@ -79,6 +82,17 @@ def test_windows_are_exact_for_polynomials_and_choose_by_the_bound():
     assert (doubted.truncation + doubted.rounding >= found.truncation + found.rounding).all()
 
 
+def test_a_window_that_smaller_steps_contradict_is_not_taken():
+    t = 4.0 ** -np.arange(8.0)[:, None]
+    quotient = np.full(t.shape, 5.0)
+    quotient[4:] = 3.0
+    found = best_windows(t, quotient, 1e-6 / t**0.5, np.ones(1))
+    assert found.value[0] == pytest.approx(3.0, abs=1e-3)
+    assert found.first[0] >= 3
+    agreeing = best_windows(t, np.full(t.shape, 5.0), 1e-6 / t**0.5, np.ones(1))
+    assert agreeing.first[0] == 0
+
+
 def test_rounding_that_grows_towards_small_steps_chooses_the_large_ones():
     t = 4.0 ** -np.arange(8.0)[:, None]
     found = best_windows(t, 3.0 + 2.0 * t, 1e-9 / t, np.ones(1))
@@ -94,6 +108,24 @@ def test_values_are_missed_where_there_are_none():
     assert found.value == pytest.approx([3.0, 3.0])
     quotient[1:, 1] = np.nan
     assert best_windows(t, quotient, np.full(t.shape, 1e-12), np.ones(2)).rounding[1] == np.inf
+
+
+def test_a_pair_of_doubtful_axes_has_a_larger_truncation():
+    axes = Axes(np.zeros(2), 1.0, *(np.full(2, part) for part in (0.5, 1e-9, 1e-9, 2.0**-52, 0.0, 1.0)), np.ones(2))
+
+    def found(doubt):
+        asking = cross(axes._replace(doubt=np.full(2, doubt)), np.ones(2), *LONE_PAIR, np.array([3]), np.ones(1), 0, 0)
+        asked = next(asking)
+        try:
+            while True:
+                near, both = np.cos(asked.points), np.cos(asked.scales) ** 2 + np.sin(asked.scales) ** 2 / 2
+                asked = asking.send((near, both))
+        except StopIteration as stop:
+            return stop.value
+
+    sure, doubtful = found(1.0), found(2.5)
+    assert doubtful.truncation[0] == pytest.approx(2.5 * sure.truncation[0])
+    assert abs(sure.value[0] - 0.5) <= sure.truncation[0] + sure.rounding[0]
 
 
 def test_values_of_float32_are_known():
