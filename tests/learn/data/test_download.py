@@ -150,7 +150,7 @@ def small_world(monkeypatch, tmp_path):
     monkeypatch.setenv("MIBUN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(mnist, "MIRRORS", ())
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "TIMEOUT", 1.0)
     sums = {name: hashlib.md5(content).hexdigest() for name, content in FILES.items()}
     monkeypatch.setattr(mnist, "_FILES", sums)
 
@@ -182,8 +182,8 @@ def test_the_files_are_fetched_checked_and_kept(server, cache, answer, capfd, ca
         (keeps_open, "HTTP 500 Server Error"),
         (half, "the connection closed half way"),
         (hang_up, "the connection closed without an answer"),
-        (silent, r"timed out, nothing came for 0\.3 s"),
-        (silent_half_way, r"timed out, nothing came for 0\.3 s"),
+        (silent, r"timed out, nothing came for 1 s"),
+        (silent_half_way, r"timed out, nothing came for 1 s"),
         (
             sends(gzip.compress(FILES["t10k-labels-idx1-ubyte"][:-1] + b"\1")),
             "wrong bytes, expected the md5 sum",
@@ -272,7 +272,7 @@ def test_every_mirror_says_what_happened(start, monkeypatch):
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("MNIST could not be downloaded. No mirror gave train-images-idx3-ubyte.gz, ")
     assert lines[1].startswith(f"  {first.address}{FIRST}: HTTP 404 Client Error: Not Found")
-    assert lines[2] == f"  {second.address}{FIRST}: timed out, nothing came for 0.3 s"
+    assert lines[2] == f"  {second.address}{FIRST}: timed out, nothing came for 1 s"
     assert lines[3].startswith(f"  {third.address}{FIRST}: wrong bytes, expected the md5 sum ")
     assert lines[3].endswith("(unpacked; the file looks like a PNG image)")
     assert lines[4].startswith("Without a network, put the four files (train-images-idx3-ubyte, ")

@@ -55,6 +55,8 @@ CENTRAL: Final = ((), (-1.0, 1.0), (-1.0, 0.0, 1.0), (-1.0, -0.5, 0.5, 1.0))
 WIDER: Final = 8.0
 #: Most of the natural length in units of the step at which the Taylor terms fell.
 FARTHEST: Final = 64.0
+#: Room beside x in units of the natural length, below which the other side alone is looked at.
+CRAMPED: Final = 1 / 64
 #: The least s, where f is a polynomial of low degree.
 LEAST: Final = 2.0**-12
 #: Points that a look lacks to be a ladder; noise above so many roundings is noise.
@@ -161,6 +163,8 @@ class Lattices:
     def along(self, axis: int) -> Asking:
         """Ask for the slope along one axis until the terms fall, and leave points for the others and two lattices."""
         lower, upper, unit = self.limits[axis]
+        side = self.cramped(axis, first_step(self.x[axis], unit))
+        lower, upper = (self.x[axis] if side > 0 else lower), (self.x[axis] if side < 0 else upper)
         kept = LOOK * (len(self.x) - 1 - axis) + len(FIRST) * len(self.corners)
         request = self.request._replace(rtol=0.0, atol=math.inf, lower=lower, upper=upper, unit=unit)
         budget = max(self.spare - kept, min(COMMON, self.spare))
@@ -182,19 +186,29 @@ class Lattices:
             flat = all(v == self.known[self.x] for p, v in self.known.items() if p == self.moved(axis, p[axis]))
             return found._replace(status=Status.INSENSITIVE) if flat else found
 
+    def cramped(self, axis: int, length: float) -> int:
+        """Give the side of the larger room, where a bound is so near that pairs would be far shorter than a length."""
+        lower, upper, _ = self.limits[axis]
+        left, right = self.x[axis] - lower, upper - self.x[axis]
+        return 0 if min(left, right) >= CRAMPED * min(length, max(left, right)) else 1 if right > left else -1
+
     def moved(self, axis: int, coordinate: float) -> Point:
         """Give x with another coordinate on one axis."""
         return (*self.x[:axis], coordinate, *self.x[axis + 1 :])
 
     def asked(self, points: Sequence[Point]) -> Generator[tuple[Point, ...], Sequence[float], list[float]]:
         """Give f at points, asking for those that are new; nothing if there are more of them than the budget has."""
-        new = tuple(dict.fromkeys(point for point in points if point not in self.known))
+        new = tuple(dict.fromkeys(point for point in points if point not in self.known and self.inside(point)))
         if len(new) > self.spare:
             return []
         if new:
             self.known.update(zip(new, (yield new), strict=True))
             self.spare -= len(new)
-        return [self.known[point] for point in points]
+        return [self.known.get(point, math.nan) for point in points]
+
+    def inside(self, point: Point) -> bool:
+        """Tell whether a point is within the bounds."""
+        return all(lower <= c <= upper for c, (lower, upper, _) in zip(point, self.limits, strict=True))
 
     def length(self, axis: int, slope: Estimate) -> float:
         """Give the natural length of an axis; where f does not change along it, the step that x suggests."""
@@ -214,7 +228,9 @@ class Lattices:
         reach = min(math.sqrt(level / max(seen.curved, seen.unit)), FARTHEST) if level else 1.0
         self.size = max(self.size, seen.first * reach, seen.second * reach * reach)
         self.noise = max(self.noise, seen.unit)
-        return top * max(reach, 1.0)
+        length = top * max(reach, 1.0)
+        self.sides[axis] = self.cramped(axis, length)
+        return length
 
     @property
     def corners(self) -> tuple[tuple[Point, float], ...]:
@@ -280,9 +296,8 @@ class Lattices:
         points, corners = [], self.corners
         for offsets, _ in corners:
             points.append(tuple(x + o * (s * h) for x, o, h in zip(self.x, offsets, self.lengths, strict=True)))
-        for (lower, upper, _), coordinates in zip(self.limits, zip(*points, strict=True), strict=True):
-            if min(coordinates) < lower or max(coordinates) > upper:
-                return False
+        if not all(map(self.inside, points)):
+            return False
         values = yield from self.asked(points)
         total = math.fsum(weight * value for (_, weight), value in zip(corners, values, strict=False))
         if not values or not math.isfinite(total):
@@ -328,6 +343,8 @@ class Lattices:
             status, message = Status.UNRESOLVED, "the lattices do not agree"
         elif status is Status.CONVERGED and self.noisy:
             status = Status.NOISY
+        elif status is Status.CONVERGED and any(self.sides):
+            status, message = Status.ONE_SIDED, "a bound is near"
         if not status.passes:
             rounding = math.inf
         step = best.step * max(self.lengths)

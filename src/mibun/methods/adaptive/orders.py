@@ -33,7 +33,7 @@ SMALL: Final = 1e-12
 MARGIN: Final = 4.0
 #: Standard deviations of the noise that the bound has, and what the choice of the best window adds.
 SIGMAS: Final = 5.0 * 1.15
-CHOSEN: Final = 1.5
+CHOSEN: Final = 2.0
 #: Largest step under noise, in units of that of the slope: beyond it f may be another one.
 FARTHEST: Final = 2.001
 #: The derivatives of both sides differ where they are so many of their bounds, and this share of them, apart.
@@ -41,6 +41,9 @@ APART: Final = 64.0
 GAP: Final = 1 / 32
 #: Points that the search for the slope takes at least where a higher derivative has a kink.
 TROUBLE: Final = 20
+#: Points at most on the side that a near bound leaves.
+ASIDE: Final = 12
+SIDED: Final = "larger steps than the bounds leave on both sides were taken on one of them"
 #: Steps of the last ladder that are used, from its largest on.
 REACH: Final = 1024.0
 
@@ -183,7 +186,38 @@ class Climb:
                 break
             if not best.take(self.choice(self.order, self.side), smaller):
                 break
+        if not self.side and self.cramped(best.choice):
+            yield from self.aside(best, spare)
         return self.told(best.choice)
+
+    def room(self) -> tuple[float, float]:
+        """Give the way to the lower bound and to the upper one."""
+        return self.x - self.request.lower, self.request.upper - self.x
+
+    def cramped(self, best: Choice) -> bool:
+        """Tell whether a bound of x leaves no room for the larger pairs that would help."""
+        near = min(self.room())
+        at_end = best.at_top and best.rounding > best.truncation and 2 * self.pairs[-1].h > near
+        return at_end and 4 * near < max(self.room()) and not self.enough(best) and self.slope.status.passes
+
+    def aside(self, best: Best, spare: int) -> Generator[tuple[float, ...], Sequence[float], None]:
+        """Look at larger steps on the side that has room, and take what they give if it is better."""
+        left, right = self.room()
+        side, top = (1 if right > left else -1), self.pairs[-1].h
+        steps = [top * 2.0**i for i in range(1, min(spare, ASIDE) + 1) if top * 2.0**i <= max(left, right)]
+        points = [self.x + side * h for h in steps]
+        if not points:
+            return
+        values = yield tuple(points)
+        two_sided, self.pairs, self.side = self.pairs, list(self.pairs), side
+        self.keep(points, values, 0.0, math.inf)
+        found = self.choice(self.order, side)
+        inside = best.low <= found.value <= best.high
+        if inside and found.error < best.choice.error:
+            best.choice = found
+            self.slope = self.slope._replace(status=Status.ONE_SIDED, message=SIDED)
+        else:
+            self.pairs, self.side = two_sided, 0
 
     def enough(self, best: Choice) -> bool:
         """Tell whether the tolerance is met, or the bound is far below what f changes on the scale of its slope."""
@@ -199,8 +233,7 @@ class Climb:
 
     def next_steps(self, best: Choice, spare: int) -> list[float]:
         """Give the steps to be tried next, none if there is nothing to be gained."""
-        room = self.request.upper - self.x, self.x - self.request.lower
-        most = max(room) if self.side else min(room)
+        most = max(self.room()) if self.side else min(self.room())
         limited = best.rounding > best.truncation
         if not math.isfinite(best.error):
             top = self.pairs[-1].h if self.pairs else self.slope.step

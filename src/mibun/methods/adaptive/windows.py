@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 __all__ = ["Best", "Choice", "Sample", "Windows", "coefficients"]
 
 
+#: What a step changed bounds the truncation so many times, where the points lie on one side.
+ONE_SIDED: Final = 2.0
 #: Under noise, what a step changed has its noise, too.
 NOISE: Final = 2.5
 
@@ -145,6 +147,8 @@ class Windows:
         largest, smallest = abs(row[j] - row[j - 1]), abs(row[j] - narrower[j - 1])
         if j < self.which + 2:  # nothing says how fast they fall
             return max(largest, smallest)
+        if self.power == 1:  # of one side, every power of h is there: the next term may be of the other sign
+            return ONE_SIDED * max(largest, smallest)
         if self.noisy:
             largest, smallest = NOISE * largest, NOISE * smallest
         slow = smallest > 2 * rounding and smallest > abs(row[j - 1] - narrower[j - 2]) / 4
