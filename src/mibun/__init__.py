@@ -1,9 +1,9 @@
 """Derivatives of anything that can be evaluated, and networks that learn by them.
 
-`derivative`, `partial`, `gradient`, `directional`, `jacobian` and `vjp` differentiate what can only be evaluated, with
-an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are their methods.
-`mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw` the
-pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
+`derivative`, `partial`, `gradient`, `directional`, `jacobian`, `vjp` and `hessian` differentiate what can only be
+evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are their
+methods. `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw`
+the pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
 """
 
 import importlib
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mibun import book, draw, errors, learn
     from mibun.derivatives import derivative, directional, gradient, jacobian, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
+    from mibun.hessians import hessian
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
     from mibun.result import Derivative, Status
 
@@ -33,6 +34,7 @@ __all__ = [
     "draw",
     "errors",
     "gradient",
+    "hessian",
     "jacobian",
     "learn",
     "partial",
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
+    "mibun.hessians": ("hessian",),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),
 }

@@ -91,7 +91,7 @@ def derivative(
         plan = both_axes(plan, pointwise(structure, vector, imaginary=True))
         given = given._replace(lower=np.full(2 * vector.size, -math.inf), upper=np.full(2 * vector.size, math.inf))
     evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan, known)
-    led = _lead(chosen, plan, request, given, evaluator, budget)
+    led = lead_all(chosen, plan, request, given, evaluator, budget)
     table = Table.of(led)
     centres = np.array(led.centres)
     if vector.dtype.kind == "c":
@@ -100,7 +100,7 @@ def derivative(
         centres = _joined(centres)
     arrange = points_first(structure.leaves[0].shape, led.values.structure)
     found = _result(table, arrange, led, evaluator, given, arrange(table.noise), arrange(centres))
-    return _warned(found, table)
+    return warned(found, table)
 
 
 @documented
@@ -257,7 +257,7 @@ def gradient(
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     plan = coordinatewise(given.structure, given.vector)
-    return _warned(*_gradient(f, plan, chosen, request, given, options))
+    return warned(*_gradient(f, plan, chosen, request, given, options))
 
 
 @documented
@@ -330,13 +330,13 @@ def jacobian(
     given = taken(x, options.bounds)
     plan = coordinatewise(given.structure, given.vector)
     evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
-    led = _lead(chosen, plan, request, given, evaluator, budget)
+    led = lead_all(chosen, plan, request, given, evaluator, budget)
     table = Table.of(led)
     arrange = values_first(given.structure, led.values.structure)
     found = _result(
         table, arrange, led, evaluator, given, level(led.values, table.noise), led.values.built(led.centres[0])
     )
-    return _warned(found, table)
+    return warned(found, table)
 
 
 @documented
@@ -395,7 +395,7 @@ def vjp(
     weighed = Weighed(f, values, weights, coordinatewise(given.structure, given.vector), vectorized)
     found, table = _gradient(weighed, weighed.plan, chosen, request, given, options, weighed.widen)
     found = replace(found, fx=weighed.fx())
-    return found if weighed.changed or not weights.any() else _warned(found, table)
+    return found if weighed.changed or not weights.any() else warned(found, table)
 
 
 def _gradient(
@@ -409,7 +409,7 @@ def _gradient(
 ) -> tuple[Derivative, Table]:
     """Differentiate one number with respect to every entry; `amend` may change what was found."""
     evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-    led = _lead(chosen, plan, request, given, evaluator, options.budget, scalar=True)
+    led = lead_all(chosen, plan, request, given, evaluator, options.budget, scalar=True)
     table = Table.of(led)
     amend(table)
 
@@ -426,7 +426,7 @@ def _single(
 ) -> Derivative:
     """Differentiate with respect to the one element of a plan."""
     evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-    led = _lead(chosen, plan, request, given, evaluator, options.budget)
+    led = lead_all(chosen, plan, request, given, evaluator, options.budget)
     table = Table.of(led)
     arrange = points_first((), led.values.structure)
     return _result(
@@ -465,7 +465,7 @@ def _number(f: Callable[[Any], Any], x: float, method: Method, request: Request)
     return number(value, error, truncation, rounding, status, step, evaluations, noise, f0, None, notes), f0
 
 
-def _lead(
+def lead_all(
     method: Method,
     plan: Plan,
     request: Request,
@@ -500,7 +500,7 @@ def _result(
     )
 
 
-def _warned(found: Derivative, table: Table) -> Derivative:
+def warned(found: Derivative, table: Table) -> Derivative:
     """Warn if f is the same at all points of two or more elements: the mistake of an f that ignores its argument."""
     if len(table.codes) > 1 and (table.codes == Status.INSENSITIVE.code).all():
         warnings.warn(UNCHANGED, FunctionUnchanged, stacklevel=3)

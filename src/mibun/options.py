@@ -63,7 +63,9 @@ class Options(NamedTuple):
 def documented(verb: Verb) -> Verb:
     """Put the text about options and errors, which is the same for all verbs, where the docstring wants it."""
     text = (verb.__doc__ or "").replace("\n    {options}", OPTIONS).replace("\n    {errors}", ERRORS)
-    verb.__doc__ = text.replace("\n    Examples\n", f"{NOTES}\n    Examples\n")
+    own = "\n    Notes\n    -----\n"
+    place = own if own in text else "\n    Examples\n"
+    verb.__doc__ = text.replace(place, f"{NOTES}\n" if own in text else f"{NOTES}{place}")
     return verb
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mibun.structure import Structure
 
-__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pointwise"]
+__all__ = ["Plan", "along", "both_axes", "coordinatewise", "pairwise", "pointwise"]
 
 FLOAT64: Final = np.dtype(np.float64)
 
@@ -29,6 +29,7 @@ class Plan(NamedTuple):
     stack: Callable[[NDArray[Any], NDArray[Any]], Any]  #: many elements and coordinates -> (m, *S), newly made
     row_bytes: int  #: size of one row of a stack
     name: Callable[[int], str]  #: what messages call an element
+    rows: bool = False  #: a row of a stack is a point, as `point` makes it
 
 
 def unit(dtype: np.dtype[Any]) -> float:
@@ -142,7 +143,62 @@ def coordinatewise(structure: Structure, vector: NDArray[Any], places: Sequence[
         stack,
         vector.nbytes,
         lambda element: structure.name(targets[element]),
+        flat and reshaped is None,
     )
+
+
+def pairwise(
+    structure: Structure,
+    vector: NDArray[Any],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    steps: NDArray[np.float64],
+) -> Plan:
+    """Plan for x two entries of which move together; its elements are the pairs of them.
+
+    The coordinate s of a pair (i, j) means x with x[i] + s steps[i] and x[j] + s steps[j], rounded as the points are
+    in which one of them moves alone: what the rounding of x adds to f is then the same there, and cancels.
+
+    Parameters
+    ----------
+    structure, vector
+        x and its flat form.
+    first, second : arrays of int
+        The entries i and j of every pair.
+    steps : array
+        For each entry of x.
+    """
+    starts = vector.astype(np.float64)
+    rest = vector - starts if vector.dtype.itemsize > 8 else None
+    flat = structure.kind == "array"
+    reshaped = structure.leaves[0].shape if flat and len(structure.leaves[0].shape) != 1 else None
+    moving = [(places, starts[places], steps[places]) for places in (first, second)]
+
+    def point(pair: int, scale: Any) -> Any:
+        moved = vector.copy()
+        for places, start, width in moving:
+            moved[places[pair]] = start[pair] + scale * width[pair]
+            if rest is not None:
+                moved[places[pair]] += rest[places[pair]]
+        if flat:
+            return moved if reshaped is None else moved.reshape(reshaped)
+        return structure.unflatten(moved)
+
+    def stack(pairs: NDArray[Any], scales: NDArray[Any]) -> Any:
+        block = np.empty((pairs.size, vector.size), vector.dtype)
+        block[:] = vector
+        rows = np.arange(pairs.size)
+        for places, start, width in moving:
+            moved, at = start[pairs] + scales * width[pairs], places[pairs]
+            block[rows, at] = moved if rest is None else moved + rest[at]
+        return block if flat and reshaped is None else structure.unflatten(block)
+
+    def name(pair: int) -> str:
+        return f"the share of the steps of {structure.name(int(first[pair]))} and {structure.name(int(second[pair]))}"
+
+    count = first.size
+    units, rows = [unit(vector.dtype)] * count, flat and reshaped is None
+    return Plan([0.0] * count, units, True, point, stack, vector.nbytes, name, rows)
 
 
 def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any]) -> Plan:

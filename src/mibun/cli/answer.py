@@ -13,6 +13,7 @@ import click
 
 from mibun.cli.inputs import read_function, read_point, refused, short
 from mibun.errors import FunctionUnchanged, InputError, MibunError
+from mibun.formula import Formula
 from mibun.methods import WORDS
 from mibun.result import Derivative, Status
 
@@ -123,6 +124,8 @@ def answer(
     except (Exception, SystemExit) as error:
         raise refused(short(name.strip()), error) from error
     _show(json.dumps(d.to_dict(), allow_nan=False) if as_json else _told(d))
+    if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict) and not as_json:
+        click.echo(f"The order is {', '.join(f.variables)}.")
     return 0 if d.passes else DOUBTFUL
 
 

@@ -6,7 +6,6 @@ import click
 
 from mibun import derivatives
 from mibun.cli.answer import EXIT_STATUS, FormulaCommand, answer, options, read
-from mibun.formula import Formula
 
 __all__ = ["gradient"]
 
@@ -37,7 +36,4 @@ def gradient(function: str, at: str, as_json: bool, **given: Any) -> int:
     number; the current folder is on the path.
     """
     f, x = read(function, at)
-    status = answer(derivatives.gradient, function, f, x, as_json, **given)
-    if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict) and not as_json:
-        click.echo(f"The order is {', '.join(f.variables)}.")
-    return status
+    return answer(derivatives.gradient, function, f, x, as_json, **given)

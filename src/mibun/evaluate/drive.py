@@ -109,7 +109,7 @@ def lead(
     outputs, layout = evaluator.values.size, evaluator.values.structure
     if scalar and layout.size != 1:
         raise InputError(
-            f"f returned {layout.size} numbers at x, {layout}; a gradient is that of one number, "
+            f"f returned {layout.size} numbers at x, {layout}; gradient and hessian are those of one number, "
             "use jacobian, or vjp with a cotangent"
         )
     pools = shares(budget, count, least, MOST * outputs)

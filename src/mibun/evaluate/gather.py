@@ -16,7 +16,7 @@ from mibun.result import Derivative
 from mibun.status import PASSING, STATUSES, Note, Status
 from mibun.structure import Structure
 
-__all__ = ["Arrange", "Table", "gathered", "level", "points_first", "settled", "values_first"]
+__all__ = ["Arrange", "Table", "Told", "gathered", "level", "points_first", "settled", "values_first"]
 
 #: More notes than these are counted, not listed.
 MOST_NOTES: Final = 100
@@ -170,7 +170,7 @@ def values_first(x: Structure, values: Structure) -> Arrange:
             inner = []
             for entry in x.leaves:
                 block = matrix[entry.slice, leaf.slice].T.reshape(leaf.shape + entry.shape)
-                inner.append(block.item() if leaf.number and entry.number else np.ascontiguousarray(block))
+                inner.append(block.item() if leaf.number and entry.number else block.copy())
             parts.append(x.build(inner))
         return values.build(parts)
 
@@ -187,6 +187,7 @@ def gathered(
     dtype: Any = np.float64,
     remark: str = "",
     path: Path | None = None,
+    gradient: Derivative | None = None,
 ) -> Derivative:
     """Build the result.
 
@@ -195,7 +196,7 @@ def gathered(
     table : Table
     arrange : callable
         From (elements, numbers) to the structure of the result.
-    evaluations, noise, fx
+    evaluations, noise, fx, gradient
         As in `Derivative`.
     dtype : dtype
         Of real numbers in the result: float64, or longdouble.
@@ -222,6 +223,7 @@ def gathered(
         evaluations=evaluations,
         noise=noise,
         fx=fx,
+        gradient=gradient,
         notes=notes,
     )
 

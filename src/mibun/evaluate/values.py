@@ -37,6 +37,7 @@ class Values:
     structure: Structure
     complex: bool
     number: bool  # one real number, the case that has to be fast
+    plain: bool = False  # a float of Python or NumPy, which nothing can change once f has returned it
 
     @classmethod
     def of(cls, value: Any) -> "Values":
@@ -45,9 +46,8 @@ class Values:
             raise InputError("f returned None at x; expected a number or an array: is a return missing in f?")
         structure = Structure.of(_opened(value), name="f(x)")
         is_complex = structure.dtype.kind == "c"
-        return cls(
-            structure, is_complex, structure.leaves[0].shape == () == structure.leaves[-1].path and not is_complex
-        )
+        number = structure.leaves[0].shape == () == structure.leaves[-1].path and not is_complex
+        return cls(structure, is_complex, number, isinstance(value, float))
 
     @property
     def size(self) -> int:

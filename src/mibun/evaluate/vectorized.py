@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mibun.errors import InputError
-from mibun.evaluate.serial import OUTSIDE, Asked, Faults, explain, located, shown
+from mibun.evaluate.serial import OUTSIDE, Asked, Faults, Kept, explain, located, shown
 from mibun.evaluate.values import NAN, Values
 from mibun.plan import Plan
 
@@ -41,12 +41,18 @@ class Vectorized:
     f : callable
         From a stack (m, *S) to values (m, *T).
     plan : Plan
+
+    Attributes
+    ----------
+    kept : list, optional
+        As that of `Serial`.
     """
 
     def __init__(self, f: Callable[[Any], Any], plan: Plan) -> None:
         self.f, self.plan = f, plan
         self.faults = Faults()
         self.halved = 0
+        self.kept: Kept | None = None
         self.chunk = rows_of_chunk(plan.row_bytes)
         self.values: Values
 
@@ -94,6 +100,8 @@ class Vectorized:
                 part = slice(begin, begin + self.chunk)
                 for i, row in zip(places[part], self._chunk(elements[part], coordinates[part]).tolist(), strict=True):
                     rows[i] = row
+            if self.kept is not None:
+                self.kept.append((elements, coordinates, np.array([rows[i] for i in places])))
         return rows
 
     def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
@@ -102,7 +110,10 @@ class Vectorized:
             self._chunk(elements[begin : begin + self.chunk], coordinates[begin : begin + self.chunk])
             for begin in range(0, len(coordinates), self.chunk)
         ]
-        return np.concatenate(parts)[:, 0] if parts else np.empty(0)
+        rows = np.concatenate(parts) if parts else np.empty((0, 1))
+        if self.kept is not None:
+            self.kept.append((elements, coordinates, rows))
+        return rows[:, 0]
 
     def _chunk(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate one stack; where f raises, its halves, down to the points that raise by themselves."""

@@ -1,0 +1,253 @@
+"""The verb hessian: the second derivatives of a function that returns one number, with its gradient."""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.conversation import Method, Request
+from mibun.derivatives import lead_all, warned
+from mibun.errors import InputError
+from mibun.evaluate import Serial, Values, Vectorized
+from mibun.evaluate.axes import Along, split
+from mibun.evaluate.gather import Table, Told, gathered, values_first
+from mibun.given import Given, taken
+from mibun.methods import Adaptive
+from mibun.options import Options, asked, documented
+from mibun.pairs import Entries, Pairs
+from mibun.plan import Plan, coordinatewise
+from mibun.result import Derivative
+from mibun.status import PASSING, Status
+from mibun.structure import Structure
+
+__all__ = ["hessian"]
+
+Places = NDArray[np.intp]
+
+#: Points without which the gradient says nothing about an axis.
+LEAST: Final = 5
+
+
+class Found(NamedTuple):
+    """What was found, before it has the shape of a result."""
+
+    entries: Entries
+    gradient: Derivative
+    evaluations: int
+    remark: str
+
+
+@documented
+def hessian(
+    f: Callable[[Any], Any] | None,
+    x: Any,
+    *,
+    gradient: Callable[[Any], Any] | None = None,
+    method: Any = "adaptive",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    bounds: Any = None,
+    noise: float | None = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> Derivative:
+    """Differentiate a function that returns one number twice, with respect to every two entries of x.
+
+    The diagonal comes from the values that the gradient needs; every pair of entries takes two to four more, and only
+    two where f is a sum of a part without the one entry and a part without the other. The result is symmetric to the
+    bit.
+
+    Parameters
+    ----------
+    f : callable
+        From x to one real number, as a number or as an array with one entry. It can be None where `gradient` is given.
+    x : number, array of shape S or structure
+    gradient : callable, optional
+        From x to the gradient of f, built like x. The Hessian is then its Jacobian, for about 12 calls an entry of x
+        and none for the pairs; f is not called, and `evaluations`, `budget`, `noise`, `vectorized` are about gradient.
+    {options}
+
+    Returns
+    -------
+    Derivative
+        (*S, *S); for structures that of x, with the structure of x in each leaf. Its field `gradient` is the
+        gradient, which was paid for, and `evaluations` counts all points, those of the gradient among them.
+
+    Raises
+    ------
+    {errors}
+
+    Notes
+    -----
+    The even parts of f along an axis and along two axes at once, over the squares of the steps, are extrapolated by
+    Neville's scheme (Richardson 1911; Bulirsch and Stoer 1964). The steps are those of the gradient, and wider ones
+    where rounding asks for them: it is divided by their squares, so a Hessian has 11 digits where a gradient has 14,
+    and a million added to f costs six of them. The shares of entries whose error covers the truth stand in
+    `benchmarks/results/second_order.md`: more than 99 % of smooth ones. Under noise that is as large as the changes of
+    f on its natural scale it is less.
+
+    An entry has the worse status of its two axes, and at a kink of one of them it is nan. It fails where the gradient
+    does, and where f has a kink in a direction between two axes and none along them, as ``abs(x[0] * x[1])`` has at 0:
+    of two axes only points with both steps forward or both backward are looked at.
+
+    Without a budget an axis takes at most 40 evaluations for the gradient and 32 more, and a pair at most 16. A budget
+    is split in the proportion of 14 for an axis to 4 for a pair.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mibun.hessians as mb
+    >>> d = mb.hessian(lambda x: x[0] ** 2 * x[1], [3.0, 4.0])
+    >>> bool(np.all(abs(d.value - [[8.0, 6.0], [6.0, 0.0]]) <= d.error)), bool(np.all(d.error < 1e-8))
+    (True, True)
+    >>> bool(np.all(abs(d.gradient.value - [24.0, 9.0]) <= d.gradient.error))
+    True
+
+    With a gradient of yours, which costs less and keeps twice the digits:
+
+    >>> d = mb.hessian(None, [3.0, 4.0], gradient=lambda x: np.array([2 * x[0] * x[1], x[0] ** 2]))
+    >>> bool(np.all(abs(d.value - [[8.0, 6.0], [6.0, 0.0]]) <= d.error)), bool(np.all(d.error < 1e-12))
+    (True, True)
+    """
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    if gradient is not None and not callable(gradient):
+        raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
+    chosen, request = asked(f if gradient is None else gradient, *options)
+    given = taken(x, bounds)
+    if gradient is not None:
+        return warned(*_of_gradient(gradient, chosen, request, given, options))
+    if not isinstance(chosen, Adaptive):
+        raise InputError(
+            f'method is {method!r}; the second derivatives of f are found by "adaptive" alone; with gradient= the '
+            "Hessian is a Jacobian, and every method does"
+        )
+    return warned(*_of_function(cast(Callable[[Any], Any], f), chosen, request, given, options))
+
+
+def _of_function(
+    f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
+) -> tuple[Derivative, Table]:
+    """Differentiate f twice, by all pairs."""
+    first, second = np.triu_indices(given.structure.size, 1)
+    return _dense(_paired(f, method, request, given, options, first, second), given)
+
+
+def _paired(
+    f: Callable[[Any], Any],
+    method: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    first: Places,
+    second: Places,
+) -> Found:
+    """Differentiate f along each axis twice, and by the pairs (first, second)."""
+
+    def evaluates(plan: Plan) -> Serial | Vectorized:
+        return Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+
+    structure, limited = given.structure, options.budget is not None
+    evaluator = evaluates(coordinatewise(structure, given.vector))
+    evaluator.kept = []
+    part, own, shared = split(options.budget, structure.size, first.size, LEAST)
+    led = lead_all(method, evaluator.plan, request, given, evaluator, part, scalar=True)
+    if led.values.complex:
+        raise InputError("f(x) is complex; a Hessian is that of a real number, ask for f.real and f.imag one by one")
+    pairs = Pairs(evaluates, given, request, led, Along(evaluator, given.lower, given.upper, own, limited))
+    with np.errstate(all="ignore"):
+        entries = pairs.entries(first, second, shared, limited)
+    slopes = gathered(
+        pairs.gradient,
+        lambda matrix: structure.unflatten(matrix[:, 0], cast=False),
+        evaluations=led.evaluations,
+        noise=float(pairs.gradient.noise.max()),
+        fx=float(led.centres[0][0]),
+        dtype=_precision(given),
+        remark=evaluator.remark,
+    )
+    return Found(entries, slopes, pairs.evaluations, evaluator.remark)
+
+
+def _of_gradient(
+    gradient: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
+) -> tuple[Derivative, Table]:
+    """Differentiate the gradient of f, and take of each two mirror images the one that is known better."""
+    structure, plan = given.structure, coordinatewise(given.structure, given.vector)
+    evaluator = Vectorized(gradient, plan) if options.vectorized else Serial(gradient, plan)
+    led = lead_all(method, plan, request, given, evaluator, options.budget)
+    order = _order(structure, led.values)
+    table = Table.of(led)
+    level = table.noise.max(axis=0)[order]
+    slopes = Derivative(
+        value=structure.unflatten(np.array(led.centres[0])[order], cast=False),
+        error=structure.unflatten(level, cast=False),
+        evaluations=1,
+        noise=float(level.max()),
+    )
+    return _dense(Found(_symmetrised(table, order), slopes, led.evaluations, evaluator.remark), given)
+
+
+def _order(structure: Structure, values: Values) -> Places:
+    """Give the place of each entry of x in what gradient returned; keys may stand in another order there."""
+    there = {leaf.path: leaf for leaf in values.structure.leaves}
+    like_x = {leaf.path: leaf.shape for leaf in structure.leaves}
+    if values.complex or {path: leaf.shape for path, leaf in there.items()} != like_x:
+        what = f"complex numbers, {values.structure}" if values.complex else values.structure
+        raise InputError(f"gradient returned {what}; expected real numbers, built like x: {structure}")
+    return np.concatenate([np.arange(there[path].start, there[path].stop) for path in like_x])
+
+
+def _symmetrised(table: Table, order: Places) -> Entries:
+    """Take of each two mirror images the one with the better status, or else with the smaller bound."""
+    count = len(order)
+    entries = Entries.blank(*np.triu_indices(count, 1), np.zeros(count, np.uint8))
+    one, other = (entries.first, order[entries.second]), (entries.second, order[entries.first])
+    error, bad = table.truncation + table.rounding, table.codes >= PASSING
+    swap = np.where(bad[one] == bad[other], error[other] < error[one], bad[one])
+    at = np.where(swap, other[0], one[0]), np.where(swap, other[1], one[1])
+    numbers = table.value, table.truncation, table.rounding, table.codes, table.step
+    for into, part in zip(entries.numbers, numbers, strict=True):
+        into[:] = part[at]
+    gap = np.abs(table.value[one] - table.value[other])
+    differ = (gap > error[one] + error[other]) & ~bad[one] & ~bad[other]
+    entries.truncation[differ] = np.maximum(entries.truncation, gap)[differ]
+    entries.codes[differ] = Status.UNRESOLVED.code
+    for place, key in enumerate(zip(*(part.tolist() for part in at), strict=True)):
+        if differ[place]:
+            found = [f"{table.value[i[place], j[place]]:.6g}" for i, j in (one, other)]
+            entries.told[place] = f"not a gradient: its derivative is {' one way round, '.join(found)} the other"
+        elif key in table.told:
+            entries.told[place] = table.told[key][0]
+    return entries
+
+
+def _dense(found: Found, given: Given) -> tuple[Derivative, Table]:
+    """Write the entries and their mirror images into a table, and gather it."""
+    entries, gradient, evaluations, remark = found
+    structure = given.structure
+    above, below = entries[:2], entries[1::-1]
+    places = np.empty((structure.size, structure.size), np.intp)
+    places[above] = places[below] = np.arange(entries.first.size)
+    told: Told = {
+        (int(i[place]), int(j[place])): (text, None, None)
+        for place, text in entries.told.items()
+        for i, j in (above, below)
+    }
+    value, truncation, rounding, codes, step = (part[places] for part in entries.numbers)
+    table = Table(value, truncation, rounding, codes, step, np.broadcast_to(gradient.noise, places.shape), told)
+    result = gathered(
+        table,
+        values_first(structure, structure),
+        evaluations=evaluations,
+        noise=gradient.noise,
+        fx=gradient.fx,
+        dtype=_precision(given),
+        remark=remark,
+        gradient=gradient,
+    )
+    return result, table
+
+
+def _precision(given: Given) -> Any:
+    return np.longdouble if given.vector.dtype == np.longdouble else np.float64

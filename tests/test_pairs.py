@@ -1,0 +1,105 @@
+"""Second derivatives of listed pairs, and what they stand on: shares of a budget, windows, values along the axes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mibun.evaluate.axes import PER_AXIS, PER_PAIR, split
+from mibun.given import taken
+from mibun.hessians import _paired
+from mibun.methods import Adaptive
+from mibun.methods.adaptive.curvature import best_windows
+from mibun.options import Options, asked
+from mibun.pairs import in_float32
+
+
+def wave(x):
+    return np.exp(x[0]) * x[1] ** 2 + np.sin(x[1] * x[2]) + x[3] ** 2 * x[0]
+
+
+def entries_of(first, second, **words):
+    calls = []
+
+    def f(x):
+        calls.append(x.copy())
+        return wave(x)
+
+    options = Options("adaptive", None, 0.0, None, None, words.get("budget"), vectorized=False)
+    _, request = asked(f, *options)
+    found = _paired(
+        f, Adaptive(), request, taken([0.3, 2.0, 0.7, 0.4], None), options, np.array(first), np.array(second)
+    )
+    return found, len(calls)
+
+
+def test_fewer_pairs_have_the_same_bits_for_fewer_evaluations():
+    every, calls = entries_of(*np.triu_indices(4, 1))
+    few, fewer = entries_of([0, 2], [3, 1])
+    assert (every.evaluations, few.evaluations) == (calls, fewer)
+    assert fewer < calls
+    place = {pair: k for k, pair in enumerate(zip(*(part.tolist() for part in every.entries[:2]), strict=True))}
+    at = [place[min(pair), max(pair)] for pair in zip(*(part.tolist() for part in few.entries[:2]), strict=True)]
+    assert at[4:] == [place[0, 3], place[1, 2]]
+    for one, other in zip(few.entries.numbers, every.entries.numbers, strict=True):
+        assert np.array_equal(one, other[at])
+
+
+def test_no_pair_at_all_leaves_the_diagonal():
+    found, _ = entries_of(np.zeros(0, np.intp), np.zeros(0, np.intp))
+    assert found.entries.first.size == 4
+    assert found.evaluations >= found.gradient.evaluations
+    assert np.isfinite(found.entries.value).all()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(1, 3000), st.integers(1, 20), st.integers(0, 200))
+def test_shares_never_pass_the_budget(budget, axes, pairs):
+    part, own, shared = split(budget, axes, pairs, 5)
+    assert part is not None
+    assert own.sum() <= part <= budget
+    assert own.sum() + shared.sum() <= budget
+    assert own.size == axes
+    assert shared.size == pairs
+
+
+def test_without_a_budget_the_shares_are_the_most():
+    part, own, shared = split(None, 2, 1, 5)
+    assert part is None
+    assert (own.tolist(), shared.tolist()) == ([PER_AXIS] * 2, [PER_PAIR])
+
+
+def test_windows_are_exact_for_polynomials_and_choose_by_the_bound():
+    t = np.array([[16.0, 1.0], [4.0, 0.25], [1.0, 0.0625], [0.25, 2.0**-6], [2.0**-4, 2.0**-8]])
+    quotient = 3.0 + 2.0 * t - 5.0 * t**2
+    found = best_windows(t, quotient, np.full(t.shape, 1e-13), np.ones(2))
+    assert found.value == pytest.approx([3.0, 3.0], abs=1e-11)
+    assert (np.abs(found.value - 3.0) <= found.truncation + found.rounding).all()
+    doubted = best_windows(t, quotient, np.full(t.shape, 1e-13), np.array([2.5, 2.5]))
+    assert (doubted.truncation + doubted.rounding >= found.truncation + found.rounding).all()
+
+
+def test_rounding_that_grows_towards_small_steps_chooses_the_large_ones():
+    t = 4.0 ** -np.arange(8.0)[:, None]
+    found = best_windows(t, 3.0 + 2.0 * t, 1e-9 / t, np.ones(1))
+    assert found.first[0] == 0
+    assert found.last[0] <= 2
+
+
+def test_values_are_missed_where_there_are_none():
+    t = 4.0 ** -np.arange(5.0)[:, None] * np.ones(2)
+    quotient = 3.0 + 2.0 * t
+    quotient[2:, 1] = np.nan
+    found = best_windows(t, quotient, np.full(t.shape, 1e-12), np.ones(2))
+    assert found.value == pytest.approx([3.0, 3.0])
+    quotient[1:, 1] = np.nan
+    assert best_windows(t, quotient, np.full(t.shape, 1e-12), np.ones(2)).rounding[1] == np.inf
+
+
+def test_values_of_float32_are_known():
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=20)
+    assert not in_float32(1.0, values)
+    assert in_float32(1.0, values.astype(np.float32).astype(float))
+    assert in_float32(1.0, np.append(values.astype(np.float32).astype(float), np.nan))
+    assert not in_float32(1.0, np.ones(5))
