@@ -18,6 +18,7 @@ from mibun.options import Options, asked, documented
 from mibun.pairs import Entries, Pairs
 from mibun.plan import Plan, coordinatewise
 from mibun.result import Derivative
+from mibun.sparse import sparse_hessian_of_gradient
 from mibun.status import PASSING, Status
 from mibun.structure import Structure
 
@@ -44,6 +45,7 @@ def hessian(
     x: Any,
     *,
     gradient: Callable[[Any], Any] | None = None,
+    sparsity: Any = None,
     method: Any = "adaptive",
     rtol: float | None = None,
     atol: float = 0.0,
@@ -115,6 +117,8 @@ def hessian(
         raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
     chosen, request = asked(f if gradient is None else gradient, *options)
     given = taken(x, bounds)
+    if gradient is not None and sparsity is not None:
+        return sparse_hessian_of_gradient(gradient, x, sparsity, chosen, request, options)
     if gradient is not None:
         return warned(*_of_gradient(gradient, chosen, request, given, options))
     if not isinstance(chosen, Adaptive):
