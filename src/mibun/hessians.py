@@ -19,6 +19,7 @@ from mibun.pairs import Entries, Pairs
 from mibun.plan import Plan, coordinatewise
 from mibun.result import Derivative
 from mibun.sparse import sparse_hessian_of_gradient
+from mibun.sparse_hessian import sparse_hessian
 from mibun.status import PASSING, Status
 from mibun.structure import Structure
 
@@ -126,7 +127,14 @@ def hessian(
             f'method is {method!r}; the second derivatives of f are found by "adaptive" alone; with gradient= the '
             "Hessian is a Jacobian, and every method does"
         )
-    return warned(*_of_function(cast(Callable[[Any], Any], f), chosen, request, given, options))
+    known = cast(Callable[[Any], Any], f)
+    if sparsity is None:
+        return warned(*_of_function(known, chosen, request, given, options))
+
+    def paired(first: Places, second: Places, budget: int | None) -> Found:
+        return _paired(known, chosen, request, given, options._replace(budget=budget), first, second)
+
+    return sparse_hessian(known, given, options, sparsity, paired)
 
 
 def _of_function(
