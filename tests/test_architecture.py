@@ -30,6 +30,7 @@ LAYERS = (
     ("methods", "evaluate", "given"),
     ("options", "pairs"),
     ("sparse",),
+    ("sparse_hessian",),
     ("derivatives",),
     ("hessians",),
     ("descent",),

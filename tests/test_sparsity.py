@@ -204,7 +204,7 @@ def test_asymmetric_patterns_have_no_star_colours():
     with pytest.raises(InputError, match=r"an entry at \(1, 3\) and none at \(3, 1\)"):
         _ = Sparsity.of(matrix).star_colours
     with pytest.raises(InputError, match="that of a Hessian is square"):
-        Sparsity.of(np.ones((2, 3))).require_symmetric()
+        _ = Sparsity.of(np.ones((2, 3))).mirror
 
 
 def test_without_scipy_the_message_is_the_line_that_installs_it(monkeypatch):

@@ -76,6 +76,8 @@ def colour_columns(starts: Ints, columns: Ints, count: int) -> Ints:
         return np.zeros(count, np.intp)
     least = int(np.diff(starts).max())
     best = np.arange(count)
+    if best.max() < least:
+        return best
     for colours in _column_colourings(starts, columns, count, least):
         if colours.max() < best.max():
             best = colours
@@ -271,23 +273,29 @@ def colour_star(starts: Ints, columns: Ints, count: int) -> Ints:
     >>> colour_star(np.array([0, 1, 2, 3, 6]), np.array([3, 3, 3, 0, 1, 2]), 4)  # a star: its centre and the others
     array([1, 1, 1, 0])
     """
-    matrix = sparse_matrices().csr_array((np.ones(columns.size, np.int32), columns, starts), (count, count))
-    neighbours = _neighbours(matrix)
-    degrees = np.array([len(own) for own in neighbours])
-    diagonal = sparse_matrices().eye_array(count, dtype=np.int32, format="csr")
-    full = (matrix + diagonal).tocsr()
+    ones = np.ones(columns.size, np.int32)
+    matrix = sparse_matrices().csr_array((ones, columns, starts), (count, count))
+    full = (matrix + sparse_matrices().eye_array(count, dtype=np.int32, format="csr")).tocsr()
     full.sort_indices()
     best = colour_columns(full.indptr, full.indices, count)  # no two at distance 1 or 2: a star colouring, too
-    least = 2 if degrees.any() else 1
+    degrees = np.diff(full.indptr) - 1
+    inner = degrees > 1
+    rows = np.repeat(np.arange(count), np.diff(starts))
+    # an edge between two inner vertices is the middle of a path of four, or a side of a triangle
+    least = 3 if (inner[rows] & inner[columns] & (rows != columns)).any() else 2 if degrees.any() else 1
+    enough = 2 * columns.size / count if columns.size > PAIRS else least
+    if best.max() < max(least, enough):
+        return best
+    neighbours = _neighbours(matrix)
     orders = [np.arange(count), np.argsort(-degrees, kind="stable"), _band_order(matrix)]
     if columns.size <= PAIRS:
         orders += _dynamic_orders(neighbours)
     for order in orders:
-        if best.max() < least:
-            break
         colours = _greedy_star(neighbours, order)
         if colours.max() < best.max():
             best = colours
+        if best.max() < least:
+            break
     return best
 
 

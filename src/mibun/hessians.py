@@ -18,6 +18,8 @@ from mibun.options import Options, asked, documented
 from mibun.pairs import Entries, Pairs
 from mibun.plan import Plan, coordinatewise
 from mibun.result import Derivative
+from mibun.sparse import sparse_hessian_of_gradient
+from mibun.sparse_hessian import sparse_hessian
 from mibun.status import PASSING, Status
 from mibun.structure import Structure
 
@@ -44,6 +46,7 @@ def hessian(
     x: Any,
     *,
     gradient: Callable[[Any], Any] | None = None,
+    sparsity: Any = None,
     method: Any = "adaptive",
     rtol: float | None = None,
     atol: float = 0.0,
@@ -115,6 +118,8 @@ def hessian(
         raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
     chosen, request = asked(f if gradient is None else gradient, *options)
     given = taken(x, bounds)
+    if gradient is not None and sparsity is not None:
+        return sparse_hessian_of_gradient(gradient, x, sparsity, chosen, request, options)
     if gradient is not None:
         return warned(*_of_gradient(gradient, chosen, request, given, options))
     if not isinstance(chosen, Adaptive):
@@ -122,7 +127,14 @@ def hessian(
             f'method is {method!r}; the second derivatives of f are found by "adaptive" alone; with gradient= the '
             "Hessian is a Jacobian, and every method does"
         )
-    return warned(*_of_function(cast(Callable[[Any], Any], f), chosen, request, given, options))
+    known = cast(Callable[[Any], Any], f)
+    if sparsity is None:
+        return warned(*_of_function(known, chosen, request, given, options))
+
+    def paired(first: Places, second: Places, budget: int | None) -> Found:
+        return _paired(known, chosen, request, given, options._replace(budget=budget), first, second)
+
+    return sparse_hessian(known, given, options, sparsity, paired)
 
 
 def _of_function(

@@ -26,6 +26,8 @@ class Sparsity:
     shape : (int, int)
     starts, columns : array of int
         Row by row: row i has its entries in the columns ``columns[starts[i]:starts[i + 1]]``, ascending.
+    colouring : array of int, optional
+        The colour of each column. Default: found, so that columns of one colour have no row in common.
 
     Examples
     --------
@@ -38,6 +40,7 @@ class Sparsity:
     shape: tuple[int, int]
     starts: Ints
     columns: Ints
+    colouring: Ints | None = None
 
     @classmethod
     def of(cls, given: Any, shape: tuple[int, int] | None = None) -> "Sparsity":
@@ -116,7 +119,9 @@ class Sparsity:
     @cached_property
     def colours(self) -> Ints:
         """Give the colour of each column: those of one colour have no row in common."""
-        return colour_columns(self.starts, self.columns, self.shape[1])
+        return (
+            self.colouring if self.colouring is not None else colour_columns(self.starts, self.columns, self.shape[1])
+        )
 
     @cached_property
     def bundles(self) -> list[Ints]:
@@ -129,34 +134,53 @@ class Sparsity:
 
     @cached_property
     def star_colours(self) -> Ints:
-        """Give a star colouring of a symmetric pattern.
-
-        Raises
-        ------
-        InputError
-            If the pattern is not symmetric.
-        """
+        """Give a star colouring of a symmetric pattern; refuse another one, as `mirror` does."""
         self.require_symmetric()
         return colour_star(self.starts, self.columns, self.shape[0])
 
-    def require_symmetric(self) -> None:
-        """Refuse a pattern that a Hessian cannot have.
+    @cached_property
+    def mirror(self) -> Ints:
+        """Give the place of the mirror image of each entry.
 
         Raises
         ------
         InputError
-            If it is not square, or has an entry without its mirror image, the first of which is named.
+            If the pattern is not square, or has an entry without its mirror image, the first of which is named.
         """
         if self.shape[0] != self.shape[1]:
             raise InputError(f"sparsity has shape {self.shape}; that of a Hessian is square")
         mirrored = self.columns * self.shape[1] + self.rows
-        lone = np.flatnonzero(~np.isin(mirrored, self.keys, assume_unique=True))
-        if lone.size:
-            i, j = int(self.rows[lone[0]]), int(self.columns[lone[0]])
+        order = np.argsort(mirrored, kind="stable")
+        if not np.array_equal(mirrored[order], self.keys):
+            lone = np.flatnonzero(~np.isin(mirrored, self.keys, assume_unique=True))[0]
+            i, j = int(self.rows[lone]), int(self.columns[lone])
             raise InputError(
                 f"sparsity has an entry at ({i}, {j}) and none at ({j}, {i}); that of a Hessian is symmetric; write "
                 "sparsity=pattern + pattern.T"
             )
+        return order
+
+    def require_symmetric(self) -> None:
+        """Refuse a pattern that a Hessian cannot have, as `mirror` does."""
+        _ = self.mirror
+
+    def halved(self) -> tuple["Sparsity", Ints]:
+        """Give the entries that can be read off the sums of the columns of a star colouring, and where each one stands.
+
+        An entry can, where its column is the only one of its colour in its row; of each two mirror images one at least
+        does. The second array has the place of each entry here, or of its mirror image, among those.
+        """
+        keys = self.rows * self.shape[1] + self.star_colours[self.columns]
+        _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        alone = counts[group] == 1
+        chosen = alone & ~(alone[self.mirror] & (self.rows > self.columns))
+        before = np.concatenate([[0], np.cumsum(chosen)])
+        half = Sparsity(self.shape, before[self.starts], self.columns[chosen], self.star_colours)
+        return half, before[np.where(chosen, np.arange(self.size), self.mirror)]
+
+    def symmetrised(self) -> "Sparsity":
+        """Give the pattern with the mirror images of all entries."""
+        return self.united(Sparsity.from_entries(self.shape[::-1], self.columns, self.rows))
 
     def united(self, other: "Sparsity") -> "Sparsity":
         """Give the pattern that has the entries of both."""

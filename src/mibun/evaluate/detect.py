@@ -20,7 +20,7 @@ from mibun.evaluate.compressed import Compressed
 from mibun.evaluate.serial import located
 from mibun.sparsity import Sparsity
 
-__all__ = ["detected", "elsewhere"]
+__all__ = ["detected", "elsewhere", "moved_within", "noise_at"]
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ Bounds = tuple[Floats, Floats]
 BLOCKS: Final = 16
 #: Sizes of the changes of x that are tried, relative to |x|, or to 1 where it is 0.
 RELATIVE: Final = (2.0**-7, 2.0**-3)
-#: How often f is evaluated again at a point to see its noise, and what exceeds it.
+#: How often a noisy f is evaluated again at a point, and what exceeds its noise, in units of what was seen there.
 AGAIN: Final = 4
 LOUD: Final = 8.0
 #: Parts of a change that are tried, one after the other, where f raises.
@@ -41,15 +41,8 @@ class _Probe:
 
     def __init__(self, evaluator: Compressed, centre: Floats, fx: Any, bounds: Bounds, relative: float, seed: int):
         self.evaluator, self.centre, self.fx, self.bounds = evaluator, centre, fx, bounds
-        self.change = _moved(centre, bounds, relative, seed) - centre
-        self.noise = np.zeros(fx.size)
-        for _ in range(AGAIN):
-            (again,) = evaluator.rows([evaluator.placed(centre)])
-            if isinstance(again, Exception) or np.array_equal(again, fx, equal_nan=True):
-                break
-            self.noise = np.fmax(self.noise, LOUD * np.abs(again - fx))
-        if self.noise.any():  # a few values may be alike by chance
-            self.noise = np.maximum(self.noise, np.median(self.noise[self.noise > 0]) / LOUD)
+        self.change = moved_within(centre, bounds, relative, seed) - centre
+        self.noise = LOUD * noise_at(evaluator, centre, fx)
 
     def changed(self, columns: Ints) -> NDArray[np.bool_]:
         """Tell which rows change when these columns move; towards the other side where f raises there."""
@@ -66,7 +59,20 @@ class _Probe:
         raise located(reason, "f raised this at every point that was tried to find its sparsity")
 
 
-def _moved(centre: Floats, bounds: Bounds, relative: float, seed: int) -> Floats:
+def noise_at(evaluator: Compressed, centre: Floats, fx: Floats) -> Floats:
+    """Give what f differs by at the same point: for each number that it returns the most that was seen, mostly 0."""
+    noise = np.zeros(fx.size)
+    for _ in range(AGAIN):
+        (again,) = evaluator.rows([evaluator.placed(centre)])
+        if isinstance(again, Exception) or np.array_equal(again, fx, equal_nan=True):
+            break
+        noise = np.fmax(noise, np.abs(again - fx))
+    if noise.any():  # a few values may be alike by chance
+        noise = np.maximum(noise, np.median(noise[noise > 0]) / LOUD)
+    return noise
+
+
+def moved_within(centre: Floats, bounds: Bounds, relative: float, seed: int) -> Floats:
     """Give for each entry of x another value, within the bounds."""
     lower, upper = bounds
     rng = np.random.default_rng(seed)
@@ -123,7 +129,7 @@ def _halved(probe: _Probe, pattern: Sparsity, own: Ints) -> Sparsity:
 
 def elsewhere(evaluator: Compressed, pattern: Sparsity, bounds: Bounds) -> Ints:
     """Give rows that depend, at a point beside x, on columns that the pattern does not have; none if f raises there."""
-    centre = _moved(evaluator.starts, bounds, 0.5, 7)
+    centre = moved_within(evaluator.starts, bounds, 0.5, 7)
     (fx,) = evaluator.rows([evaluator.placed(centre)])
     if isinstance(fx, Exception):
         return np.empty(0, np.intp)

@@ -92,6 +92,19 @@ class Table:
             table.told.update({(int(left[i]), output): text for (i, output), text in alone.told.items()})
         return table
 
+    def at(self, places: NDArray[np.intp]) -> "Table":
+        """Give the elements at these places, each as often as it is named."""
+        told: Told = {}
+        if self.told:
+            texts = {element: text for (element, _), text in self.told.items()}
+            named = np.flatnonzero(np.isin(places, list(texts)))
+            told = {
+                (place, 0): texts[element]
+                for place, element in zip(named.tolist(), places[named].tolist(), strict=True)
+            }
+        value, truncation, rounding, codes, step, noise = (part[places] for part in self._arrays())
+        return Table(value, truncation, rounding, codes, step, noise, told)
+
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         return self.value, self.truncation, self.rounding, self.codes, self.step, self.noise
 
@@ -189,8 +202,8 @@ def gathered(
     fx: Any,
     dtype: Any = np.float64,
     remark: str = "",
-    gradient: Derivative | None = None,
     path: Path | None = None,
+    gradient: Derivative | None = None,
 ) -> Derivative:
     """Build the result.
 
