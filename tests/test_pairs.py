@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mibun.evaluate.axes import PER_AXIS, PER_PAIR, split
+from mibun.evaluate import Serial
+from mibun.evaluate.axes import PER_AXIS, PER_PAIR, Along, split
 from mibun.given import taken
 from mibun.hessians import _paired
 from mibun.methods import Adaptive
@@ -13,6 +14,8 @@ from mibun.methods.adaptive.cross import cross
 from mibun.methods.adaptive.curvature import Axes, best_windows
 from mibun.options import Options, asked
 from mibun.pairs import in_float32
+from mibun.plan import coordinatewise
+from mibun.structure import Structure
 
 LONE_PAIR = np.array([0]), np.array([1])
 
@@ -70,6 +73,21 @@ def test_without_a_budget_the_shares_are_the_most():
     part, own, shared = split(None, 2, 1, 5)
     assert part is None
     assert (own.tolist(), shared.tolist()) == ([PER_AXIS] * 2, [PER_PAIR])
+
+
+def test_what_an_axis_takes_is_counted_once_for_each_point():
+    evaluator = Serial(lambda x: float(x[0] ** 2), coordinatewise(Structure.of(np.ones(2)), np.ones(2)))
+    evaluator.kept = []
+    evaluator.centres([0])
+    evaluator.array(np.array([0, 0]), np.array([1.5, 0.5]))
+    along = Along(evaluator, np.full(2, -np.inf), np.array([2.0, np.inf]), np.array([9, 9]), limited=True)
+    assert along.left().tolist() == [9 - 3, 9 - 1]
+    values = along(np.array([0, 1]), np.array([[1.5, 1.5], [1.25, 1.25], [2.5, 2.5]]))
+    assert values[:2].tolist() == [[2.25, 1.0], [1.5625, 1.0]]
+    assert np.isnan(values[2, 0])
+    assert along.left().tolist() == [9 - 4, 9 - 4]
+    assert along.evaluations == 4
+    assert along.supplied([np.array([[1.5, 1.5]]), np.array([[1.5, 1.75]] * 6)]).tolist() == [2, 1]
 
 
 def test_windows_are_exact_for_polynomials_and_choose_by_the_bound():

@@ -213,6 +213,7 @@ def test_a_value_that_is_no_float_is_read_in_its_place() -> None:
     assert np.all(np.abs(d.value - truth) <= d.error)
     complex_beside = led(lambda x: float(np.sum(x)) if x[3] == 0.5 + 3 / 59 else 1j)
     assert not complex_beside.status.passes[3]
+    assert "complex number" in next(note.message for note in complex_beside.notes if note.element == (3,))
     assert complex_beside.status.passes[4]
 
 

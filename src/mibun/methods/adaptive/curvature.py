@@ -150,32 +150,29 @@ def best_windows(t: Array, quotient: Array, lost: Array, doubt: Array) -> Window
     bounds = truncations + roundings
     bounds[~np.isfinite(bounds)] = np.inf
     firsts, orders = _ends(rows)
-    bounds[~_agreed(values, bounds, firsts, rows)] = np.inf
-    at = np.argmin(bounds, axis=0), every
-    first, last = firsts[at[0]], (firsts + orders)[at[0]]
+    row = _agreed(values, bounds, firsts, orders)
+    at = row, every
     rounding = np.where(bounds[at] < np.inf, roundings[at], np.inf)
-    return Windows(values[at], truncations[at], rounding, first, last)
+    return Windows(values[at], truncations[at], rounding, firsts[row], (firsts + orders)[row])
 
 
-def _agreed(values: Array, bounds: Array, firsts: Places, rows: int) -> NDArray[np.bool_]:
-    """Tell which windows no window of smaller steps contradicts: far away, values agree that alias the same feature.
+def _agreed(values: Array, bounds: Array, firsts: Places, orders: Places) -> Places:
+    """Choose the least bound that no window of smaller steps contradicts: far away, values agree that alias a wave.
 
     The truncation of a window of two rows is a guess, by which no other is judged.
     """
-    known = bounds < np.inf
-    reach = CHANCE * bounds
-    above, below = (np.where(known, values + sign * reach, sign * np.inf) for sign in (1.0, -1.0))
-    low, high = np.full((rows, values.shape[1]), -np.inf), np.full((rows, values.shape[1]), np.inf)
-    begin = rows - 1
-    for count in range(rows - 2, rows - 1 - firsts[firsts == 0].size, -1):
-        own = slice(begin, begin + count)
-        np.maximum(low[:count], below[own], out=low[:count])
-        np.minimum(high[:count], above[own], out=high[:count])
-        begin += count
-    low, high = np.maximum.accumulate(low[::-1])[::-1], np.minimum.accumulate(high[::-1])[::-1]
-    smaller = firsts + 1
-    agreed: NDArray[np.bool_] = (above >= low[smaller]) & (below <= high[smaller])
-    return agreed
+    every, left, reach = np.arange(values.shape[1]), bounds.copy(), CHANCE * bounds
+    judges = (orders > 1)[:, None] & (bounds < np.inf)
+    above, below = values + reach, values - reach
+    while True:
+        row: Places = np.argmin(left, axis=0)
+        smaller = judges & (firsts[:, None] > firsts[row])
+        low = np.max(below, axis=0, where=smaller, initial=-np.inf)
+        high = np.min(above, axis=0, where=smaller, initial=np.inf)
+        wrong = (above[row, every] < low) | (below[row, every] > high)
+        if not wrong.any():
+            return row
+        left[row[wrong], every[wrong]] = np.inf
 
 
 @lru_cache(maxsize=32)
