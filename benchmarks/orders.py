@@ -29,6 +29,7 @@ from mix import ARRAY, DEVELOPMENT_SEED, EPS, FLOORS, HELD_OUT_SEED, Problem, co
 from mix import problems as smooth_problems
 from mix_partials import Partial, partials
 from peers import Answer, Contender, Counted, ask, off, quantile, score, share
+from peers import contenders as peers_installed
 from report import Section, Target, figure, on_one_thread, percent, quiet, report, silence, table
 
 from mibun.derivatives import derivative, mixed
@@ -425,7 +426,7 @@ def main() -> None:
     silence()
     with quiet():
         command = " ".join(["python benchmarks/orders.py", *sys.argv[1:]])
-        found = contenders(2)
+        found = peers_installed()
         text = report("Derivatives of higher order, and mixed partials", sections(sizes), found, command)
     print(text)
     if arguments.write:

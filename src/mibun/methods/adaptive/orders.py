@@ -88,6 +88,12 @@ def nowhere(found: Estimate, order: int) -> Estimate:
     return found._replace(value=math.nan, truncation=0.0, rounding=math.inf, message=message)
 
 
+def _differ(left: Choice, right: Choice) -> bool:
+    """Tell whether the derivatives of both sides are far apart."""
+    a, b = left.value, right.value
+    return abs(b - a) > max(APART * (left.error + right.error), GAP * abs(a), GAP * abs(b))
+
+
 class Climb:
     """The pairs of f, and what they say about the derivative of one order."""
 
@@ -151,10 +157,13 @@ class Climb:
         gives the search for the slope trouble, so only then all orders are looked at.
         """
         for order in range(2 if self.troubled else self.order, self.order + 1):
-            top = min(self.choice(order, side).step for side in (-1, 1))
+            left, right = (self.choice(order, side) for side in (-1, 1))
+            if not _differ(left, right):
+                continue
+            top = min(left.step, right.step)
             left, right = (self.choice(order, side, top) for side in (-1, 1))
             a, b = left.value, right.value
-            if abs(b - a) > max(APART * (left.error + right.error), GAP * abs(a), GAP * abs(b)):
+            if _differ(left, right):
                 text = f"the derivatives of order {order} from the left ({a:.6g}) and from the right ({b:.6g}) differ"
                 rounding, noise = left.error + right.error, self.slope.noise
                 found = Estimate((a + b) / 2, abs(b - a) / 2, rounding, Status.KINK, top, noise, text, a, b)

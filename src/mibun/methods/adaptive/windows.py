@@ -120,11 +120,13 @@ class Windows:
         least = samples[0].h
         weights = coefficients(tuple([s.h / least for s in samples]), self.power, self.which)
         unit = least ** (self.power * self.which)
-        value = math.fsum([w * s.value for w, s in zip(weights, samples, strict=True)]) / unit
-        own = [w * s.error for w, s in zip(weights, samples, strict=True)]
-        shared = abs(math.fsum([w * s.shared for w, s in zip(weights, samples, strict=True)]))
-        rounding = math.hypot(*own, shared) if self.noisy else math.fsum(map(abs, own)) + shared
-        return value, rounding / unit
+        value, shared, own = 0.0, 0.0, 0.0
+        for w, (_, quotient, error, common) in zip(weights, samples, strict=True):
+            value += w * quotient
+            shared += w * common
+            own += (w * error) ** 2 if self.noisy else abs(w * error)
+        rounding = math.sqrt(own + shared * shared) if self.noisy else own + abs(shared)
+        return value / unit, rounding / unit
 
     def best(self) -> Choice:
         """Take the window with the least bound; one step more than it needs is enough only where there are no two."""
