@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mibun.evaluate import Serial
 from mibun.evaluate.axes import PER_AXIS, PER_PAIR, Along, split
 from mibun.given import taken
-from mibun.hessians import _paired
+from mibun.hessians import ByPairs
 from mibun.methods import Adaptive
 from mibun.methods.adaptive.cross import cross
 from mibun.methods.adaptive.curvature import Axes, best_windows
@@ -33,10 +33,9 @@ def entries_of(first, second, **words):
 
     options = Options("adaptive", None, 0.0, None, None, words.get("budget"), vectorized=False)
     _, request = asked(f, *options)
-    found = _paired(
-        f, Adaptive(), request, taken([0.3, 2.0, 0.7, 0.4], None), options, np.array(first), np.array(second)
-    )
-    return found, len(calls)
+    course = ByPairs(f, Adaptive(), request, taken([0.3, 2.0, 0.7, 0.4], None), options)
+    course.begin(len(first))
+    return course.paired(np.array(first), np.array(second)), len(calls)
 
 
 def test_fewer_pairs_have_the_same_bits_for_fewer_evaluations():

@@ -10,7 +10,8 @@ from mibun.conversation import Method, Request
 from mibun.derivatives import lead_all, warned
 from mibun.errors import InputError
 from mibun.evaluate import Serial, Values, Vectorized
-from mibun.evaluate.axes import Along, split
+from mibun.evaluate.axes import PER_PAIR, Along, split
+from mibun.evaluate.drive import shares
 from mibun.evaluate.gather import Table, Told, gathered, values_first
 from mibun.given import Given, taken
 from mibun.methods import Adaptive
@@ -131,54 +132,68 @@ def hessian(
     if sparsity is None:
         return warned(*_of_function(known, chosen, request, given, options))
 
-    def paired(first: Places, second: Places, budget: int | None) -> Found:
-        return _paired(known, chosen, request, given, options._replace(budget=budget), first, second)
-
-    return sparse_hessian(known, given, options, sparsity, paired)
+    return sparse_hessian(ByPairs(known, chosen, request, given, options), given, sparsity)
 
 
 def _of_function(
     f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
 ) -> tuple[Derivative, Table]:
     """Differentiate f twice, by all pairs."""
+    course = ByPairs(f, method, request, given, options)
     first, second = np.triu_indices(given.structure.size, 1)
-    return _dense(_paired(f, method, request, given, options, first, second), given)
+    course.begin(first.size)
+    return _dense(course.paired(first, second), given)
 
 
-def _paired(
-    f: Callable[[Any], Any],
-    method: Method,
-    request: Request,
-    given: Given,
-    options: Options,
-    first: Places,
-    second: Places,
-) -> Found:
-    """Differentiate f along each axis twice, and by the pairs (first, second)."""
+class ByPairs:
+    """The second derivatives of f by pairs of entries of x, and its gradient, on the values of which they stand."""
 
-    def evaluates(plan: Plan) -> Serial | Vectorized:
-        return Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+    def __init__(
+        self, f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
+    ) -> None:
+        self.f, self.method, self.request, self.given, self.options = f, method, request, given, options
 
-    structure, limited = given.structure, options.budget is not None
-    evaluator = evaluates(coordinatewise(structure, given.vector))
-    evaluator.kept = []
-    part, own, shared = split(options.budget, structure.size, first.size, LEAST)
-    led = lead_all(method, evaluator.plan, request, given, evaluator, part, scalar=True)
-    if led.values.complex:
-        raise InputError("f(x) is complex; a Hessian is that of a real number, ask for f.real and f.imag one by one")
-    pairs = Pairs(evaluates, given, request, led, Along(evaluator, given.lower, given.upper, own, limited))
-    with np.errstate(all="ignore"):
-        entries = pairs.entries(first, second, shared, limited)
-    slopes = gathered(
-        pairs.gradient,
-        lambda matrix: structure.unflatten(matrix[:, 0], cast=False),
-        evaluations=led.evaluations,
-        noise=float(pairs.gradient.noise.max()),
-        fx=float(led.centres[0][0]),
-        dtype=_precision(given),
-        remark=evaluator.remark,
-    )
-    return Found(entries, slopes, pairs.evaluations, evaluator.remark)
+    def begin(self, count: int) -> Table:
+        """Find the gradient, and leave what the budget has for so many pairs."""
+        budget, given = self.options.budget, self.given
+        self.evaluator = self.evaluates(coordinatewise(given.structure, given.vector))
+        self.evaluator.kept = []
+        self.part, own, _ = split(budget, given.structure.size, count, LEAST)
+        self.led = lead_all(
+            self.method, self.evaluator.plan, self.request, given, self.evaluator, self.part, scalar=True
+        )
+        if self.led.values.complex:
+            raise InputError(
+                "f(x) is complex; a Hessian is that of a real number, ask for f.real and f.imag one by one"
+            )
+        along = Along(self.evaluator, given.lower, given.upper, own, budget is not None)
+        self.pairs = Pairs(self.evaluates, given, self.request, self.led, along)
+        return self.pairs.gradient
+
+    def evaluates(self, plan: Plan) -> Serial | Vectorized:
+        """Make an evaluator."""
+        return Vectorized(self.f, plan) if self.options.vectorized else Serial(self.f, plan)
+
+    def paired(self, first: Places, second: Places, spent: int = 0) -> Found:
+        """Differentiate along each axis twice, and by the pairs (first, second); `spent` are evaluations elsewhere."""
+        budget = self.options.budget
+        if budget is None:
+            shared = [PER_PAIR] * first.size
+        else:
+            shared = shares(max(0, budget - (self.part or 0) - spent), first.size, 2, PER_PAIR)
+        with np.errstate(all="ignore"):
+            entries = self.pairs.entries(first, second, np.array(shared, np.intp), budget is not None)
+        structure, table = self.given.structure, self.pairs.gradient
+        slopes = gathered(
+            table,
+            lambda matrix: structure.unflatten(matrix[:, 0], cast=False),
+            evaluations=self.led.evaluations,
+            noise=float(table.noise.max()),
+            fx=float(self.led.centres[0][0]),
+            dtype=_precision(self.given),
+            remark=self.evaluator.remark,
+        )
+        return Found(entries, slopes, self.pairs.evaluations, self.evaluator.remark)
 
 
 def _of_gradient(

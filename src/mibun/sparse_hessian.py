@@ -5,7 +5,7 @@ coloured: colours save calls where a gradient is given (`sparse`). What the patt
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from mibun.colouring import sparse_matrices
 from mibun.errors import InputError
 from mibun.evaluate.compressed import Compressed, Spent
-from mibun.evaluate.detect import noise_at
 from mibun.evaluate.gather import Table
-from mibun.evaluate.interact import interacting, unexplained
+from mibun.evaluate.interact import first_steps, interacting, unexplained
 from mibun.given import Given
 from mibun.options import Options
 from mibun.pairs import Entries
@@ -26,27 +25,38 @@ from mibun.status import PASSING, Status
 
 __all__ = ["sparse_hessian"]
 
+Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
-#: From the pairs and a budget to second derivatives, the gradient, evaluations and a remark.
-Paired = Callable[[Places, Places, int | None], tuple[Entries, Derivative, int, str]]
 
 #: How often a pattern that misses entries is mended by looking for interactions.
 ATTEMPTS: Final = 2
+#: Pairs of each entry of x that a budget is left for, where their pattern is not known yet.
+USUAL: Final = 4
 
 
-def sparse_hessian(
-    f: Callable[[Any], Any], given: Given, options: Options, sparsity: Any, paired: Paired
-) -> Derivative:
+class Course(Protocol):
+    """Differentiates f by pairs of entries of x."""
+
+    f: Callable[[Any], Any]
+    options: Options
+
+    def begin(self, count: int) -> Table:
+        """Find the gradient, and leave what the budget has for so many pairs."""
+
+    def paired(self, first: Places, second: Places, spent: int = 0) -> tuple[Entries, Derivative, int, str]:
+        """Give second derivatives, the gradient, evaluations and a remark; `spent` are evaluations elsewhere."""
+
+
+def sparse_hessian(course: Course, given: Given, sparsity: Any) -> Derivative:
     """Differentiate a function of one number twice, with respect to the pairs of entries of x in a pattern.
 
     Parameters
     ----------
-    f, given, options
-        As for `hessian`; x is an array.
+    course : Course
+    given : Given
+        x is an array.
     sparsity : scipy.sparse matrix, array, Sparsity or "detect"
         The pattern, symmetric, of shape (x.size, x.size).
-    paired : callable
-        Differentiates by all pairs that it is given.
 
     Returns
     -------
@@ -63,28 +73,41 @@ def sparse_hessian(
     sparse_matrices()
     if given.structure.kind == "structure":
         raise InputError("x is a structure; with sparsity= it is to be an array: write x as one, and take f apart")
-    bends = _Bends(f, given, options)
-    notes: list[Note] = []
+    count = given.vector.size
+    pattern = None
+    if not (isinstance(sparsity, str) and sparsity == "detect"):
+        pattern = Sparsity.of(sparsity, (count, count))
+        pattern.require_symmetric()
+    slopes = course.begin(USUAL * count if pattern is None else (pattern.size - count) // 2)
     with np.errstate(all="ignore"):
-        pattern = bends.pattern(sparsity)
-        for attempt in range(ATTEMPTS + 1):
-            upper = np.flatnonzero(pattern.rows < pattern.columns)
-            entries, gradient, evaluations, remark = paired(pattern.rows[upper], pattern.columns[upper], bends.left())
-            bends.others += evaluations
-            table = _table(entries, pattern, upper, float(gradient.noise))
-            if not bends.unexplained(pattern, table):
-                break
-            mended = None if attempt == ATTEMPTS else bends.mended(pattern, attempt + 1)
-            if mended is None or mended.size == pattern.size:
-                _blame(table)
-                text = "f bends along a random direction by more than the entries of the pattern say"
-                notes.append(Note(None, Status.UNRESOLVED, f"{text}, and none more were found"))
-                break
-            new = np.setdiff1d(mended.keys, pattern.keys)
-            first = list(divmod(int(new[0]), pattern.shape[1]))
-            text = f"the pattern missed {new.size:,} entries, the first of them {first}; they were found and added"
-            notes.append(Note(None, Status.CONVERGED, text))
-            pattern = mended
+        bends = _Bends(course, given, slopes)
+        return _verified(course, given, bends, bends.pattern() if pattern is None else pattern)
+
+
+def _verified(course: Course, given: Given, bends: "_Bends", pattern: Sparsity) -> Derivative:
+    """Differentiate, and mend the pattern where f bends along a random direction by more than its entries say."""
+    notes: list[Note] = []
+    for attempt in range(ATTEMPTS + 1):
+        upper = np.flatnonzero(pattern.rows < pattern.columns)
+        entries, gradient, evaluations, remark = course.paired(
+            pattern.rows[upper], pattern.columns[upper], bends.evaluator.calls
+        )
+        bends.others = evaluations
+        table = _table(entries, pattern, upper, float(gradient.noise))
+        if not bends.unexplained(pattern, table):
+            break
+        mended = None if attempt == ATTEMPTS else bends.mended(pattern, attempt + 1)
+        if mended is None or mended.size == pattern.size:
+            table.codes[:] = np.maximum(table.codes, Status.UNRESOLVED.code)
+            table.truncation[:], table.rounding[:] = 0.0, np.inf
+            text = "f bends along a random direction by more than the entries of the pattern say"
+            notes.append(Note(None, Status.UNRESOLVED, f"{text}, and none more were found"))
+            break
+        new = np.setdiff1d(mended.keys, pattern.keys)
+        first = list(divmod(int(new[0]), pattern.shape[1]))
+        text = f"the pattern missed {new.size:,} entries, the first of them {first}; they were found and added"
+        notes.append(Note(None, Status.CONVERGED, text))
+        pattern = mended
     return arranged(
         pattern,
         table,
@@ -101,29 +124,24 @@ def sparse_hessian(
 class _Bends:
     """What f says beside its second derivatives: which entries of x interact, and how it bends in all directions."""
 
-    def __init__(self, f: Callable[[Any], Any], given: Given, options: Options) -> None:
+    def __init__(self, course: Course, given: Given, slopes: Table) -> None:
+        options = course.options
         self.given, self.budget = given, options.budget
-        self.evaluator = Compressed(f, given.structure, given.vector, bool(options.vectorized))
-        self.evaluator.limit = np.inf if self.budget is None else self.budget
-        self.others = 0  # evaluations elsewhere
-        self.noise = options.noise or 0.0
-        self.fx = np.nan
+        self.evaluator = evaluator = Compressed(course.f, given.structure, given.vector, bool(options.vectorized))
+        fx = evaluator.centre()
+        self.fx, self.noise = float(fx[0]), max(options.noise or 0.0, float(slopes.noise.max()))
+        self.others = 0  # evaluations of the course
+        step = slopes.step[:, 0]
+        known = (step > 0) & (step < np.inf) & (slopes.codes[:, 0] != Status.INSENSITIVE.code)
+        self.steps: Floats = np.where(known, step, first_steps(evaluator.starts))
+        evaluator.limit = np.inf if self.budget is None else self.budget
 
     @property
-    def bounds(self) -> tuple[Any, Any]:
+    def bounds(self) -> tuple[Floats, Floats]:
         return self.given.lower, self.given.upper
 
-    def left(self) -> int | None:
-        """Count the evaluations that the budget still has."""
-        return None if self.budget is None else max(1, self.budget - self.others - self.evaluator.calls)
-
-    def pattern(self, sparsity: Any) -> Sparsity:
-        """Read the pattern, or find it."""
-        count = self.given.vector.size
-        if not (isinstance(sparsity, str) and sparsity == "detect"):
-            found = Sparsity.of(sparsity, (count, count))
-            found.require_symmetric()
-            return found
+    def pattern(self) -> Sparsity:
+        """Find the pattern."""
         try:
             return self.interacting(0)
         except Spent:
@@ -132,19 +150,7 @@ class _Bends:
             ) from None
 
     def interacting(self, attempt: int) -> Sparsity:
-        """Find the pattern."""
-        self.centre()
-        return interacting(self.evaluator, self.fx, self.bounds, self.noise, attempt)
-
-    def centre(self) -> None:
-        """Evaluate f at x, once."""
-        if not np.isnan(self.fx):
-            return
-        fx = self.evaluator.centre()
-        if fx.size != 1:
-            raise InputError(f"f returned {fx.size} numbers at x; a Hessian is that of one number")
-        self.fx = float(fx[0])
-        self.noise = max(self.noise, float(noise_at(self.evaluator, self.evaluator.starts, fx)[0]))
+        return interacting(self.evaluator, self.fx, self.steps, self.bounds, self.noise, attempt)
 
     def mended(self, pattern: Sparsity, attempt: int) -> Sparsity | None:
         """Find the entries that the pattern misses, if the budget allows."""
@@ -159,11 +165,11 @@ class _Bends:
             return False
         if self.budget is not None:
             self.evaluator.limit = self.budget - self.others
+        error = (table.truncation + table.rounding)[:, 0]
         try:
-            self.centre()
-            error = (table.truncation + table.rounding)[:, 0]
-            noise = max(self.noise, float(table.noise.max(initial=0.0)))
-            return unexplained(self.evaluator, self.fx, self.bounds, noise, pattern, table.value[:, 0], error)
+            return unexplained(
+                self.evaluator, self.fx, self.steps, self.bounds, self.noise, pattern, table.value[:, 0], error
+            )
         except Spent:
             return False
 
@@ -177,9 +183,3 @@ def _table(entries: Entries, pattern: Sparsity, upper: Places, noise: float) -> 
     value, truncation, rounding, codes, step = (part[:, None] for part in entries.numbers)
     told: Any = {(place, 0): (text, None, None) for place, text in entries.told.items()}
     return Table(value, truncation, rounding, codes, step, np.full(value.shape, noise), told).at(places)
-
-
-def _blame(table: Table) -> None:
-    """Say of all entries that they cannot be trusted."""
-    table.codes[:] = np.maximum(table.codes, Status.UNRESOLVED.code)
-    table.truncation[:], table.rounding[:] = 0.0, np.inf

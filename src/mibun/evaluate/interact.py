@@ -15,39 +15,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mibun.evaluate.compressed import Compressed
-from mibun.evaluate.detect import moved_within
 from mibun.sparsity import Sparsity
 
-__all__ = ["interacting", "unexplained"]
+__all__ = ["first_steps", "interacting", "unexplained"]
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
-#: Sizes of the changes of x, relative to |x|, or to 1 where it is 0; one for each attempt in turn.
-RELATIVE: Final = (2.0**-4, 2.0**-2)
+#: Sizes of the changes of x, in steps of the gradient; one for each attempt in turn.
+CHANGES: Final = (1.0, 2.0**-3)
 #: What an interaction has to exceed, in units of the rounding, or of the noise, of one value.
-FELT: Final = 32.0
+FELT: Final = 8.0
 #: Parts of the changes that are tried, one after the other, where f is not defined.
 TOWARDS: Final = (1.0, -1.0, 2.0**-8)
 #: Points that are made at once.
 AT_ONCE: Final = 64
-#: Random directions in which a Hessian is verified, how far x moves along them, relative to |x|, and what is forgiven.
+#: Random directions in which a Hessian is verified, their length in steps of the gradient, and what is forgiven.
 DIRECTIONS: Final = 2
-SHORT: Final = 2.0**-8
+SHORT: Final = 2.0**-5
 AGREEMENT: Final = 1e-6
+
+
+def first_steps(x: Floats) -> Floats:
+    """Give steps where none are known: 1/16 of x, or of 1 where it is 0."""
+    return 2.0**-4 * np.where(x == 0, 1.0, np.abs(x))
+
+
+def _drawn(start: Floats, steps: Floats, bounds: Bounds, seed: int) -> Floats:
+    """Draw a change of each entry of x, of half a step at least, to the side where the bounds leave more room."""
+    drawn = np.random.default_rng(seed).uniform(-1.0, 1.0, start.size)
+    change = steps * (drawn / 2 + np.copysign(0.5, drawn))
+    above, below = bounds[1] - start, start - bounds[0]
+    outside = (change > above) | (change < -below)
+    change = np.where(outside, np.copysign(change, above - below), change)
+    return np.clip(change, -below, above)
 
 
 class _Values:
     """Values of f at points where the blocks of one level moved, each by its part of a random change."""
 
-    def __init__(self, evaluator: Compressed, fx: float, bounds: Bounds, noise: float, attempt: int) -> None:
+    def __init__(
+        self, evaluator: Compressed, fx: float, steps: Floats, bounds: Bounds, noise: float, attempt: int
+    ) -> None:
         self.evaluator, self.fx, self.noise = evaluator, fx, noise
         start = evaluator.starts
         for towards in TOWARDS:
-            end = moved_within(start, bounds, RELATIVE[attempt % 2] * towards, attempt)
-            self.change = end - start
-            (self.whole,) = self.at([np.arange(start.size)])
-            if np.isfinite(self.whole):
+            self.change = _drawn(start, CHANGES[attempt % 2] * towards * steps, bounds, attempt)
+            (whole,) = self.at([np.arange(start.size)])
+            if np.isfinite(whole):
                 break
 
     def at(self, moves: list[Ints]) -> Floats:
@@ -69,9 +84,24 @@ class _Values:
         return ~none
 
 
-def interacting(evaluator: Compressed, fx: float, bounds: Bounds, noise: float, attempt: int = 0) -> Sparsity:
-    """Find the pattern at x, with all of the diagonal; another attempt takes other changes of x."""
-    values = _Values(evaluator, fx, bounds, noise, attempt)
+def interacting(
+    evaluator: Compressed, fx: float, steps: Floats, bounds: Bounds, noise: float, attempt: int = 0
+) -> Sparsity:
+    """Find the pattern at x, with all of the diagonal; another attempt takes other changes of x.
+
+    Parameters
+    ----------
+    evaluator : Compressed
+    fx : float
+        f(x).
+    steps : array
+        On which f is smooth, for each entry of x.
+    bounds : (array, array)
+    noise : float
+        Of one value of f.
+    attempt : int
+    """
+    values = _Values(evaluator, fx, steps, bounds, noise, attempt)
     count = evaluator.starts.size
     size = 1
     while size < count:
@@ -98,7 +128,14 @@ def _halved(values: _Values, pairs: Ints, size: int, count: int) -> Ints:
 
 
 def unexplained(
-    evaluator: Compressed, fx: float, bounds: Bounds, noise: float, pattern: Sparsity, value: Floats, error: Floats
+    evaluator: Compressed,
+    fx: float,
+    steps: Floats,
+    bounds: Bounds,
+    noise: float,
+    pattern: Sparsity,
+    value: Floats,
+    error: Floats,
 ) -> bool:
     """Tell whether f bends along a random direction by more than the second derivatives in the pattern say.
 
@@ -107,8 +144,7 @@ def unexplained(
     start = evaluator.starts
     room = np.minimum(bounds[1] - start, start - bounds[0])
     for seed in range(DIRECTIONS):
-        step = moved_within(start, bounds, SHORT, 17 + seed) - start
-        step = np.clip(step, -room, room)
+        step = np.clip(_drawn(start, SHORT * steps, bounds, 17 + seed), -room, room)
         points = [evaluator.placed(start + part * step) for part in (1.0, -1.0, 0.5, -0.5)]
         rows = [np.nan if isinstance(row, Exception) else float(row[0]) for row in evaluator.rows(points)]
         up, down, up2, down2 = rows
@@ -117,6 +153,6 @@ def unexplained(
         said = float(step @ (pattern.matrix(value) @ step))
         doubt = np.abs(step) @ (pattern.matrix(error + AGREEMENT * np.abs(value)) @ np.abs(step))
         change = (half - whole) / 3
-        if abs(half + change - said) > doubt + abs(change) / 8 + 4 * FELT * max(2.0**-52 * size, noise):
+        if abs(half + change - said) > doubt + abs(change) + 4 * FELT * max(2.0**-52 * size, noise):
             return True
     return False
