@@ -342,6 +342,25 @@ def test_a_kink_concerns_the_pairs_of_its_axis_alone():
     assert found[1:, 1:].require().passes
 
 
+@pytest.mark.parametrize("kinked", [lambda t: t * abs(t), lambda t: max(t, 0.0) ** 2])
+@pytest.mark.parametrize("offset", [1.0, 4.0, -30.0])
+def test_a_kink_of_the_slope_beside_a_constant_does_not_pass(kinked, offset):
+    """Close to it f looks flat, but its bound is then more than the change of f farther away could be."""
+    found = mb.hessian(lambda x: offset + kinked(x[0]) + (x[1] - 2.0) ** 2, [0.0, 2.0])
+    assert not found.status.passes[0].any()
+    assert np.isnan(found.value[0]).all()
+    assert abs(found.value[1, 1] - 2.0) <= found.error[1, 1] < 1e-9
+    slanted = mb.hessian(lambda x: kinked(x[0] + x[1] - 2.0) + offset, [1.0, 1.0])
+    assert not slanted.status.passes.any()
+
+
+def test_a_linear_function_is_not_vague():
+    for offset in (0.0, 1e8):
+        found = mb.hessian(lambda x, offset=offset: offset + 3 * x[0] - 2 * x[1], [1.0, 2.0])
+        assert found.status.passes.all()
+        assert (np.abs(found.value) <= found.error).all()
+
+
 def test_a_point_outside_the_domain_of_a_pair_is_named():
     def f(x):
         if x[0] > 1.0 and x[1] > 1.0:

@@ -262,6 +262,20 @@ def test_one_entry_takes_every_method() -> None:
         mb.mixed(wave, [0.3j, 0.4], {1: 2})
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
+def test_values_may_be_huge_or_tiny(scale: float) -> None:
+    d = mb.mixed(lambda x: scale * x[0] ** 2 * x[1], [1.0, 2.0], {0: 1, 1: 1})
+    assert d.status is Status.CONVERGED
+    assert abs(d.value - 2 * scale) <= d.error < 1e-9 * scale
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e-100, 1e-78, 1e78, 1e100, 1e300])
+def test_beyond_the_range_of_floats_there_is_no_number(scale: float) -> None:
+    d = mb.mixed(lambda x: np.sin(x[0] / scale) * np.exp(x[1] / scale), [scale, scale], {0: 2, 1: 2})
+    assert not d.status.passes
+    assert d.error == math.inf
+
+
 def test_what_f_raises() -> None:
     def broken(x: Any) -> float:
         raise KeyError("key")

@@ -20,14 +20,14 @@ store. A conversation can also be led by hand, without any f:
 """
 
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mibun.status import Status
 
-__all__ = ["Asking", "Common", "Conversation", "Estimate", "Method", "Request", "Together"]
+__all__ = ["Asking", "Common", "Conversation", "Estimate", "Method", "Request", "Together", "in_range"]
 
 
 class Estimate(NamedTuple):
@@ -60,6 +60,18 @@ class Request(NamedTuple):
 #: Points are floats; a method for analytic f may ask for complex ones, and is answered with complex values.
 #: Where several coordinates move at once (`plan.together`), a point is a tuple of them.
 Conversation = Generator[tuple[complex, ...], Sequence[Any], Estimate]
+
+
+Point = TypeVar("Point")
+
+
+def in_range(talk: Generator[Point, Sequence[Any], Estimate]) -> Generator[Point, Sequence[Any], Estimate]:
+    """Pass on a conversation that divides by powers of its steps; beyond the range of floats they give no answer."""
+    try:
+        return (yield from talk)
+    except (OverflowError, ZeroDivisionError):
+        message = "the powers of the steps leave the range of floats: give x in another unit"
+        return Estimate(float("nan"), 0.0, float("inf"), Status.UNRESOLVED, 0.0, 0.0, message)
 
 
 class Common(NamedTuple):

@@ -122,7 +122,7 @@ class Pairs:
         axes = self.axes()
         values, left = seen(axes, along.elements, along.coordinates, along.values), along.left()
         bends = lead_along(curvatures(axes, values, codes == Status.NOISY.code, left, rtol, atol), along)
-        codes[(codes < PASSING) & ~(bends.step > 0)] = Status.UNRESOLVED.code
+        codes[(codes < PASSING) & ~(bends.step > 0) | self.vague(axes, bends)] = Status.UNRESOLVED.code
         found = Entries.blank(first, second, codes)
         self.diagonal(found, np.flatnonzero(codes < PASSING), bends, left < 2)
         chosen = (codes[first] < PASSING) & (codes[second] < PASSING)
@@ -156,6 +156,21 @@ class Pairs:
             reach[lone] *= 128.0
         doubt = np.where(noisy, DOUBT, 1.0)
         return Axes(x, float(self.led.centres[0][0]), value, error, noise, unit, side, reach, doubt)
+
+    def vague(self, axes: Axes, bends: Curvature) -> NDArray[np.bool_]:
+        """Tell where a curvature is bounded by more than what f was seen to do, so that its steps were too small.
+
+        That is so at a kink of the slope beside a constant: x |x| + 1 looks flat close to 0.
+        """
+        along, change = self.along, np.abs(self.along.values - axes.fx)
+        visible = change > 4 * np.maximum(axes.noise, axes.unit * abs(axes.fx))[along.elements]
+        most = np.zeros(axes.x.size)
+        np.maximum.at(
+            most, along.elements[visible], (change / (along.coordinates - axes.x[along.elements]) ** 2)[visible]
+        )
+        smooth = (self.codes == Status.CONVERGED.code) | (self.codes == FLAT)
+        vague: NDArray[np.bool_] = smooth & (most > 0) & (most < bends.truncation + bends.rounding)
+        return vague
 
     def diagonal(self, found: Entries, places: Places, bends: Curvature, spent: NDArray[np.bool_]) -> None:
         """Write down the curvatures along axes."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -238,6 +239,33 @@ def test_a_kink_of_a_derivative_is_named_with_both_sides(
         assert d.status is Status.KINK
         assert math.isnan(d.value)
         assert f"the derivatives of order {order} from the left" in d.notes[0].message
+
+
+@pytest.mark.parametrize("offset", [1.0, 4.0, -30.0])
+def test_a_kink_beside_a_constant_is_no_flat_piece(offset: float) -> None:
+    """Close to the kink nothing is seen of it beside the constant, and no slope either."""
+    for f, left, right in ((lambda t: t * abs(t), -2.0, 2.0), (lambda t: max(t, 0.0) ** 2, 0.0, 2.0)):
+        d = mb.derivative(lambda t, f=f: offset + f(t), 0.0, order=2)
+        assert d.status is Status.KINK
+        assert d.notes[0].left == pytest.approx(left, abs=1e-3)
+        assert d.notes[0].right == pytest.approx(right, abs=1e-3)
+    flat = mb.derivative(lambda t: offset + max(t - 1, 0.0), 0.99, order=2)
+    assert flat.status is Status.INSENSITIVE
+    assert flat.value == 0.0
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("method", ["adaptive", "complex"])
+@pytest.mark.parametrize("scale", [1e-160, 1e-100, 1e-78, 1e78, 1e100, 1e160, 1e300])
+def test_beyond_the_range_of_floats_there_is_no_number(scale: float, method: str, order: int) -> None:
+    d = mb.derivative(lambda t: np.sin(t / scale), scale, order=order, method=method)
+    truth = mpmath.diff(mpmath.sin, 1, order) / mpmath.mpf(scale) ** order
+    if d.status.passes:
+        assert abs(mpmath.mpf(d.value) - truth) <= d.error
+    else:
+        assert not 1e-300 < abs(truth) < 1e300
+        assert math.isnan(d.value)
+        assert d.error == math.inf
 
 
 def test_no_number_without_a_word_beside_a_kink() -> None:

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.conversation import Asking, Common, Conversation, Estimate, Request
+from mibun.conversation import Asking, Common, Conversation, Estimate, Request, in_range
 from mibun.methods.circle import circle
 from mibun.methods.fixed import failed
 from mibun.status import Status
@@ -63,7 +63,7 @@ class ComplexStep:
 
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x, of order 1 to 8."""
-        return circle(x, request) if request.order > 1 else self._step(x, request)
+        return in_range(circle(x, request)) if request.order > 1 else self._step(x, request)
 
     def _step(self, x: float, request: Request) -> Conversation:
         """Converse about the slope."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mibun.conversation import Asking, Conversation, Request
+from mibun.conversation import Asking, Conversation, Request, in_range
 from mibun.methods.adaptive.array import Array, common_course
 from mibun.methods.adaptive.orders import higher
 from mibun.methods.adaptive.scalar import differentiate
@@ -21,9 +21,9 @@ class Adaptive:
     Notes
     -----
     How far the error can be trusted is measured on random functions with known derivatives; the shares stand in
-    `benchmarks/results/derivatives.md`, those of orders 2 to 4 in `benchmarks/results/orders.md`. It fails where f changes on a scale far below all steps that are tried:
-    oscillation beside a trend at |x| above about 1e6 periods, a feature that is not felt within |x|/20 of x, or a value
-    rounded to a grid that the steps meet.
+    `benchmarks/results/derivatives.md`, those of orders 2 to 4 in `benchmarks/results/orders.md`. It fails where f
+    changes on a scale far below all steps that are tried: oscillation beside a trend at |x| above about 1e6 periods, a
+    feature that is not felt within |x|/20 of x, or a value rounded to a grid that the steps meet.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Adaptive:
 
     def converse(self, x: float, request: Request) -> Conversation:
         """Start a conversation about the derivative at x, of order 1 to 4."""
-        return differentiate(x, request) if request.order == 1 else higher(differentiate, x, request)
+        return differentiate(x, request) if request.order == 1 else in_range(higher(differentiate, x, request))
 
     def together(self, x: Array, fx: Array, request: Request) -> Asking:
         """Take many elements through the common course, on arrays."""

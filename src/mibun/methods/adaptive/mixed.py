@@ -21,7 +21,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
-from mibun.conversation import Estimate, Request
+from mibun.conversation import Estimate, Request, in_range
 from mibun.methods.adaptive.ladder import PAIRS, RUNGS
 from mibun.methods.adaptive.noise import Pairs
 from mibun.methods.adaptive.orders import CHOSEN, MARGIN, SIGMAS
@@ -100,7 +100,7 @@ class MixedPartial:
 
     def converse(self, x: Any, request: Request) -> Generator[Any, Sequence[Any], Estimate]:
         """Start a conversation about the derivative at x."""
-        return Lattices(self.orders, self.limits, x, request).go()
+        return in_range(Lattices(self.orders, self.limits, x, request).go())
 
 
 class Lattices:
@@ -300,18 +300,21 @@ class Lattices:
             return False
         values = yield from self.asked(points)
         total = math.fsum(weight * value for (_, weight), value in zip(corners, values, strict=False))
-        if not values or not math.isfinite(total):
-            return False
         weights = [weight for _, weight in corners]
         spread = math.hypot(*weights) if self.noisy else math.fsum(map(abs, weights))
         unit = s ** sum(self.orders) * self.unit
+        if not values or not math.isfinite(total / unit):
+            return False
         self.samples.append(Sample(s, total / unit, spread * self.level(s, values) / unit))
         return True
 
     @property
     def unit(self) -> float:
         """The product of all lengths to the power of their orders."""
-        return math.prod(length**order for length, order in zip(self.lengths, self.orders, strict=True))
+        product = math.prod(length**order for length, order in zip(self.lengths, self.orders, strict=True))
+        if not 0.0 < product < math.inf:
+            raise OverflowError
+        return product
 
     @property
     def scale(self) -> float:

@@ -150,16 +150,15 @@ class Pairs:
         count, least = len(self.steps), math.inf
         shape = self.shape
         for j in range(2, min(7, count)):
-            total, last = 0.0, min(2, count - j)
+            contrasts, last = list[float](), min(2, count - j)
             for k in range(last):
-                odd = (self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k] / shape.odd[k][j]
-                even = self.even[k][j] / shape.even[k][j]
-                total += (odd * odd + even * even) / last
-            least = min(least, total)
-        found = 1.25 * math.sqrt(least / 2)
+                contrasts.append((self.odd[k][j] - self.odd[k + 1][j - 1]) * self.steps[k] / shape.odd[k][j])
+                contrasts.append(self.even[k][j] / shape.even[k][j])
+            least = min(least, math.hypot(*contrasts) / math.sqrt(last))  # squares of huge values would overflow
+        found = 1.25 * least / math.sqrt(2)
         if samples:
-            own = math.sqrt(sum([s * s for s in samples]) / len(samples))
-            pooled = math.sqrt((4 * found * found + len(samples) * own * own) / (4 + len(samples)))
+            own = math.hypot(*samples) / math.sqrt(len(samples))
+            pooled = math.hypot(2 * found, math.sqrt(len(samples)) * own) / math.sqrt(4 + len(samples))
             found = own if len(samples) >= 3 and own < found / 10 else pooled
         return min(max(found, floor), max(cap, floor))
 

@@ -76,10 +76,13 @@ def higher(slope: Start, x: float, request: Request) -> Asking:
         found: Estimate = stop.value
     if found.status in (Status.KINK, Status.JUMP, Status.NOT_FINITE):
         return nowhere(found, order)
+    climb = Climb(x, asked, answers, found, request)
     if found.status is Status.INSENSITIVE:
         step = min(first_step(x, request.unit), found.step)
-        return found._replace(rounding=found.rounding * math.factorial(order) * (4 / step) ** (order - 1))
-    return (yield from Climb(x, asked, answers, found, request).go(budget - len(asked)))
+        flat = found._replace(rounding=found.rounding * math.factorial(order) * (4 / step) ** (order - 1))
+        # x |x| + 1 is flat close to 0 and changes farther away
+        return (climb.bent() if found.truncation else None) or flat
+    return (yield from climb.go(budget - len(asked)))
 
 
 def nowhere(found: Estimate, order: int) -> Estimate:
@@ -107,8 +110,11 @@ class Climb:
         if slope.status is Status.ONE_SIDED:
             self.side = 1 if asked[-1] > x else -1
         self.pairs: list[Pair] = []
-        searched = slope.status.passes and not self.side
-        self.keep(asked, answers, *((slope.step / REACH, slope.step * 1.0001) if searched else (0.0, math.inf)))
+        searched = slope.status.passes and slope.status is not Status.INSENSITIVE and not self.side
+        self.keep(asked, answers, 0.0, math.inf)
+        self.every = self.pairs
+        if searched:
+            self.pairs = [pair for pair in self.pairs if slope.step / REACH <= pair.h <= slope.step * 1.0001]
 
     def keep(self, asked: Sequence[float], answers: Sequence[float], least: float, most: float) -> bool:
         """Keep the pairs whose step is in a range, where f is finite; of one side its points; False if none is new."""
@@ -137,7 +143,8 @@ class Climb:
 
     def windows(self, order: int, side: int, most: float) -> Windows:
         """Give the windows for a derivative, but for the factor order! and, on the left, the sign."""
-        samples, even = [], order % 2 == 0
+        samples: list[Sample] = []
+        even = order % 2 == 0
         for h, up, down in self.pairs:
             if h > most:
                 break
@@ -148,6 +155,7 @@ class Climb:
             unit, own = (h * h if even else h), level / math.sqrt(2) if self.noisy else level
             change = (up - self.f0) - (self.f0 - down) if even else up - down
             samples.append(Sample(h, change / 2 / unit, own / unit, level / unit if even else 0.0))
+        samples = [sample for sample in samples if math.isfinite(sample.value)]
         return Windows(samples, *((1, order - 1) if side else (2, (order - 1) // 2)), self.noisy)
 
     def bent(self) -> Estimate | None:
@@ -156,6 +164,8 @@ class Climb:
         Those of a kink differ at all scales, so they are compared at the smaller step of both. A kink of a low order
         gives the search for the slope trouble, so only then all orders are looked at.
         """
+        if self.troubled:  # its steps may be too small to see anything of a kink beside a constant
+            self.pairs = sorted({*self.every, *self.pairs})
         for order in range(2 if self.troubled else self.order, self.order + 1):
             left, right = (self.choice(order, side) for side in (-1, 1))
             if not _differ(left, right):
@@ -272,6 +282,8 @@ class Climb:
 
     def disagree(self, best: Choice) -> bool:
         """Tell whether truncation is as large as the value, and not only beside the rest of f."""
+        if not math.isfinite(best.error):
+            return True
         if best.truncation <= max(abs(best.value) / 8, best.rounding):
             return False
         change = max(max(abs(up - self.f0), abs(down - self.f0)) for h, up, down in self.pairs if h <= best.step)
