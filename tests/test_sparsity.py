@@ -65,43 +65,72 @@ def is_star(matrix, colours):
     return True
 
 
-#: Least numbers of colours. A band has p + q + 1 (Curtis, Powell and Reid 1974), as has any matrix whose longest row is
-#: that long and that is coloured so; the square grid has a perfect colouring with 5; nine points need 9.
+def cube(size, reach=1):
+    """Seven points of a grid of cubes, or with `reach` None 27."""
+    line, one = band(size, 1, 1), sparse.eye_array(size)
+    if reach is None:
+        return sparse.kron(sparse.kron(line, line), line)
+    return sum(sparse.kron(sparse.kron(a, b), c) for a, b, c in ((line, one, one), (one, line, one), (one, one, line)))
+
+
+def bipartite(rows, columns):
+    """Every vertex of one side linked to every one of the other."""
+    matrix = np.eye(rows + columns)
+    matrix[:rows, rows:] = matrix[rows:, :rows] = 1
+    return matrix
+
+
+CPR = "Curtis, Powell, Reid, IMA J. Appl. Math. 13 (1974): a band p below and q above has p + q + 1"
+GOLDFARB = "Goldfarb, Toint, Math. Comp. 43 (1984): as many as the stencil has points"
+MORE = "Coleman, More, SIAM J. Numer. Anal. 20 (1983): no fewer than the longest row"
+CIRCUIT = "Prowse, Woodall, Graphs Combin. 19 (2003): the square of a circuit has 3 if 3 divides n, 5 for n = 5, else 4"
+#: Least numbers of colours of columns, and who published them.
 COLUMNS = {
-    "diagonal": (np.eye(40), 1),
-    "bidiagonal": (band(200, 0, 1), 2),
-    "tridiagonal": (band(200, 1, 1), 3),
-    "pentadiagonal": (band(200, 2, 2), 5),
-    "one below, three above": (band(200, 1, 3), 5),
-    "seven bands": (band(200, 3, 3), 7),
-    "blocks of 4": (sparse.block_diag([np.ones((4, 4))] * 20), 4),
-    "dense": (np.ones((9, 9)), 9),
-    "column and diagonal": (np.eye(30) + np.outer(np.ones(30), np.eye(30)[0]), 2),
-    "arrow": (arrow(30), 30),
-    "five points, 31 x 17": (grid(31, 17), 5),
-    "five points, 8 x 12": (grid(8, 12), 5),
-    "nine points": (grid(12, 15, corners=True), 9),
-    "cycle of 9": (cycle(9), 3),
-    "a row of two": (np.array([[1, 1, 0], [0, 1, 1]]), 2),
+    "diagonal": (np.eye(40), 1, CPR),
+    "bidiagonal": (band(200, 0, 1), 2, CPR),
+    "tridiagonal": (band(200, 1, 1), 3, CPR),
+    "pentadiagonal": (band(200, 2, 2), 5, CPR),
+    "one below, three above": (band(200, 1, 3), 5, CPR),
+    "seven bands": (band(200, 3, 3), 7, CPR),
+    "Toeplitz, lower triangular": (band(80, 5, 0), 6, CPR),
+    "blocks of 4": (sparse.block_diag([np.ones((4, 4))] * 20), 4, MORE),
+    "dense": (np.ones((9, 9)), 9, MORE),
+    "dense row": (np.eye(30) + np.outer(np.eye(30)[0], np.ones(30)), 30, MORE),
+    "dense column": (np.eye(30) + np.outer(np.ones(30), np.eye(30)[0]), 2, MORE),
+    "arrow": (arrow(30), 30, MORE),
+    "a row of two": (np.array([[1, 1, 0], [0, 1, 1]]), 2, MORE),
+    "five points, 31 x 17": (grid(31, 17), 5, GOLDFARB),
+    "five points, 10 x 10": (grid(10, 10), 5, GOLDFARB),
+    "five points, 100 x 100": (grid(100, 100), 5, GOLDFARB),
+    "nine points, 12 x 15": (grid(12, 15, corners=True), 9, GOLDFARB),
+    "seven points, 8 x 8 x 8": (cube(8), 7, GOLDFARB),
+    "27 points, 7 x 7 x 7": (cube(7, None), 27, GOLDFARB),
+    "circulant of 9": (cycle(9), 3, CIRCUIT),
+    "circulant of 100": (cycle(100), 4, CIRCUIT),
+    "circulant of 5": (cycle(5), 5, CIRCUIT),
 }
-#: Paths, trees and cycles, but that of 5, need 3, and square grids 5 (G. Fertin, A. Raspaud and B. Reed, 2004).
+FERTIN = "Fertin, Raspaud, Reed, J. Graph Theory 47 (2004)"
+POWELL = "Powell, Toint, SIAM J. Numer. Anal. 16 (1979); Coleman, More, Math. Programming 28 (1984)"
+#: Least numbers of colours of star colourings, and who published them.
 STARS = {
-    "tridiagonal": (band(60, 1, 1).toarray(), 3),
-    "arrow": (arrow(30), 2),
-    "complete": (np.ones((7, 7)), 7),
-    "diagonal": (np.eye(5), 1),
-    "tree": (tree(31), 3),
-    "cycle of 6": (cycle(6), 3),
-    "cycle of 9": (cycle(9), 3),
-    "cycle of 5": (cycle(5), 4),
-    "pentadiagonal": (band(40, 2, 2).toarray(), 5),
-    "five points, 7 x 12": (grid(7, 12).toarray(), 5),
+    "diagonal": (np.eye(5), 1, POWELL),
+    "tridiagonal": (band(60, 1, 1).toarray(), 3, POWELL),
+    "arrow": (arrow(30), 2, POWELL),
+    "pentadiagonal": (band(40, 2, 2).toarray(), 5, POWELL),
+    "complete": (np.ones((7, 7)), 7, FERTIN),
+    "tree": (tree(31), 3, FERTIN),
+    "cycle of 6": (cycle(6), 3, FERTIN),
+    "cycle of 9": (cycle(9), 3, FERTIN),
+    "cycle of 5": (cycle(5), 4, FERTIN),
+    "complete bipartite, 3 and 8": (bipartite(3, 8), 4, FERTIN),
+    "five points, 7 x 12": (grid(7, 12).toarray(), 5, FERTIN),
+    "blocks of 3": (sparse.block_diag([np.ones((3, 3))] * 6).toarray(), 3, POWELL),
 }
 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_columns_get_the_least_number_of_colours(name):
-    matrix, least = COLUMNS[name]
+    matrix, least, _ = COLUMNS[name]
     pattern = Sparsity.of(matrix)
     assert valid(pattern, pattern.colours)
     assert pattern.colours.max() + 1 == least
@@ -119,10 +148,48 @@ def test_the_order_of_rows_and_columns_does_not_matter_to_a_band(below, above, s
 
 @pytest.mark.parametrize("name", STARS)
 def test_stars_get_the_least_number_of_colours(name):
-    matrix, least = STARS[name]
+    matrix, least, _ = STARS[name]
     colours = Sparsity.of(matrix).star_colours
     assert is_star(matrix, colours)
     assert colours.max() + 1 == least
+
+
+def test_any_order_of_the_columns_of_a_tridiagonal_matrix_has_three_colours():
+    rng = np.random.default_rng(7)
+    for n in [*range(3, 40), *range(40, 400, 9)]:
+        pattern = Sparsity.of(band(n, 1, 1)[:, rng.permutation(n)])
+        assert valid(pattern, pattern.colours)
+        assert pattern.colours.max() + 1 == 3
+
+
+@pytest.mark.parametrize("name", STARS)
+def test_every_entry_can_be_read_off_a_star_colouring(name):
+    matrix = sparse.csr_array(STARS[name][0])
+    pattern = Sparsity.of(matrix)
+    half, places = pattern.halved()
+    value = np.random.default_rng(3).normal(size=pattern.size)
+    value = value + value[pattern.mirror]
+    sums = pattern.matrix(value) @ np.eye(half.colours.max() + 1)[half.colours]  # of the columns of each colour
+    read = sums[half.rows, half.colours[half.columns]]
+    np.testing.assert_array_equal(read[places], value)
+    assert half.size == (pattern.size - matrix.shape[0]) // 2 + matrix.shape[0]
+
+
+def test_a_large_matrix_is_coloured_in_a_moment():
+    n = 100_000
+    order = np.random.default_rng(0).permutation(n)
+    pattern = Sparsity.of(band(n, 1, 1)[:, order])
+    assert pattern.colours.max() == 2
+    arrowhead = sparse.coo_array(
+        (
+            np.ones(3 * n - 2),
+            (
+                np.concatenate([np.arange(n), np.zeros(n - 1, int), np.arange(1, n)]),
+                np.concatenate([np.arange(n), np.arange(1, n), np.zeros(n - 1, int)]),
+            ),
+        )
+    )
+    assert Sparsity.of(arrowhead).star_colours.max() == 1
 
 
 def test_a_star_colouring_is_not_any_colouring():
@@ -166,6 +233,13 @@ def test_every_format_is_read_alike(form):
     np.testing.assert_array_equal(found.columns, expected.columns)
 
 
+def test_nested_lists_and_csr_out_of_order_are_read():
+    assert Sparsity.of([[True, False], [1, 0]]).keys.tolist() == [0, 2]
+    mixed = sparse.csr_array((np.ones(4), np.array([2, 0, 0, 1]), np.array([0, 3, 4])), (2, 3))
+    assert Sparsity.of(mixed).keys.tolist() == [0, 2, 4]
+    assert Sparsity.of(sparse.csr_matrix((0, 3))).bundles == []
+
+
 def test_stored_zeros_count_and_what_is_there_twice_counts_once():
     matrix = sparse.coo_array((np.array([1.0, -1.0, 0.0]), (np.array([0, 0, 1]), np.array([1, 1, 0]))), (2, 2))
     pattern = Sparsity.of(matrix)
@@ -185,6 +259,9 @@ def test_two_patterns_are_united():
         ("detekt", r"sparsity is 'detekt'; expected \"detect\""),
         (np.ones(3), r"an array of shape \(3,\)"),
         (np.array([["a"]]), "dtype"),
+        ([[1, 0], [1]], "a list whose rows differ in length"),
+        (np.eye(2) * 1j, "dtype complex128"),
+        (sparse.coo_array(np.ones(3)), "expected a matrix"),
         (7, "sparsity is 7"),
     ],
 )

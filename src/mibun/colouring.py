@@ -13,6 +13,7 @@ nothing is coloured one by one: the place in the band or in the grid, modulo a n
 
 import heapq
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise, product
 from typing import Any, Final
 
@@ -103,13 +104,8 @@ def _column_colourings(starts: Ints, columns: Ints, count: int, least: int) -> I
     begins = np.searchsorted(columns[order], np.arange(count + 1)).tolist()
     entries = rows[order].tolist()
     by_column = [entries[begin:end] for begin, end in pairwise(begins)]
-    orders = [banded, natural]
-    degrees = np.bincount(columns, weights=np.repeat(lengths, lengths), minlength=count)
-    orders.append(np.argsort(-degrees, kind="stable"))
-    if graph is not None and pairs <= PAIRS:
-        orders += _dynamic_orders(_neighbours(graph))
     best = natural
-    for given in orders:
+    for given in _orders(starts, columns, banded, graph if pairs <= PAIRS else None):
         colours = _greedy(by_column, lengths.size, given)
         best = min(best, colours, key=np.max)
         yield colours
@@ -117,6 +113,17 @@ def _column_colourings(starts: Ints, columns: Ints, count: int, least: int) -> I
     for _ in range(min(ROUNDS, PAIRS // columns.size)):
         best = _greedy(by_column, lengths.size, _by_classes(best, rng))
         yield best
+
+
+def _orders(starts: Ints, columns: Ints, banded: Ints, graph: Any) -> Iterator[Ints]:
+    """Give the orders that are tried, cheap ones first."""
+    yield banded
+    yield np.arange(banded.size)
+    lengths = np.diff(starts)
+    degrees = np.bincount(columns, weights=np.repeat(lengths, lengths), minlength=banded.size)
+    yield np.argsort(-degrees, kind="stable")
+    if graph is not None:
+        yield from _dynamic_orders(_neighbours(graph))
 
 
 def _lattices(starts: Ints, columns: Ints, places: Ints, least: int, grids: bool = True) -> Iterator[Ints]:
@@ -135,20 +142,25 @@ def _lattices(starts: Ints, columns: Ints, places: Ints, least: int, grids: bool
     pairs = _pairs(starts[some], lengths[some], columns, places)
     distances = np.unique(np.abs(pairs[0] - pairs[1]))
     rows = np.repeat(np.arange(lengths.size), lengths)
-    fewest = 2 * least
     grids = grids and distances.size <= longest * longest  # a stencil has a distance for each pair of its points
-    for strides in _strides(distances.tolist()) if grids else [()]:
+    layouts = list(_strides(distances.tolist())) if grids else [()]
+
+    @cache
+    def apart(strides: tuple[int, ...]) -> Ints:
         there, here = (_digits(part, strides) for part in pairs)
-        apart = np.unique(there - here, axis=0)
-        factors, modulus = _modulus(apart, least, fewest)
-        if not modulus:
-            continue
-        colours = _digits(places, strides) @ factors % modulus
-        taken = np.zeros((modulus, lengths.size), bool)
-        taken[colours.astype(np.int8)[columns], rows] = True
-        if np.count_nonzero(taken) == columns.size:
-            yield colours
-            fewest = modulus
+        return np.asarray(np.unique(there - here, axis=0))
+
+    for modulus in range(least, 2 * least):
+        for strides in layouts:
+            factors = _factors(apart(strides), modulus)
+            if factors is None:
+                continue
+            colours = _digits(places, strides) @ factors % modulus
+            taken = np.zeros((modulus, lengths.size), bool)
+            taken[colours.astype(np.int8)[columns], rows] = True
+            if np.count_nonzero(taken) == columns.size:
+                yield colours
+                return
 
 
 def _pairs(begins: Ints, lengths: Ints, columns: Ints, places: Ints) -> tuple[Ints, Ints]:
@@ -179,14 +191,11 @@ def _digits(places: Ints, strides: Sequence[int]) -> Ints:
     return np.stack([places, *reversed(digits)], axis=1)
 
 
-def _modulus(apart: Ints, least: int, fewest: int) -> tuple[Ints, int]:
-    """Find the least modulus, below `fewest`, and factors of the digits by which no two columns of a row agree."""
-    for modulus in range(least, fewest):
-        for rest in product(range(modulus), repeat=apart.shape[1] - 1):
-            factors = np.array([1, *rest])
-            if (apart @ factors % modulus).all():
-                return factors, modulus
-    return np.array([]), 0
+def _factors(apart: Ints, modulus: int) -> Ints | None:
+    """Find factors of the digits by which no two columns of a row agree modulo a number; None if there are none."""
+    factors = np.array([(1, *rest) for rest in product(range(modulus), repeat=apart.shape[1] - 1)])
+    fine = np.flatnonzero((apart @ factors.T % modulus).all(axis=0))
+    return factors[fine[0]] if fine.size else None
 
 
 def _greedy(by_column: Sequence[Sequence[int]], rows: int, order: Ints) -> Ints:
@@ -287,10 +296,7 @@ def colour_star(starts: Ints, columns: Ints, count: int) -> Ints:
     if best.max() < max(least, enough):
         return best
     neighbours = _neighbours(matrix)
-    orders = [np.arange(count), np.argsort(-degrees, kind="stable"), _band_order(matrix)]
-    if columns.size <= PAIRS:
-        orders += _dynamic_orders(neighbours)
-    for order in orders:
+    for order in _star_orders(matrix, neighbours, degrees):
         colours = _greedy_star(neighbours, order)
         if colours.max() < best.max():
             best = colours
@@ -299,23 +305,41 @@ def colour_star(starts: Ints, columns: Ints, count: int) -> Ints:
     return best
 
 
+def _star_orders(matrix: Any, neighbours: Sequence[Sequence[int]], degrees: Ints) -> Iterator[Ints]:
+    """Give the orders that are tried, cheap ones first."""
+    yield np.argsort(-degrees, kind="stable")
+    yield np.arange(degrees.size)
+    yield _band_order(matrix)
+    if matrix.nnz <= PAIRS:
+        yield from _dynamic_orders(neighbours)
+
+
 def _greedy_star(neighbours: Sequence[Sequence[int]], order: Ints) -> Ints:
-    """Colour vertex by vertex (algorithm 4.1 of Gebremedhin, Manne and Pothen), with sets of colours as bits."""
+    """Colour vertex by vertex (algorithm 4.1 of Gebremedhin, Manne and Pothen), with sets of colours as bits.
+
+    A vertex does not take the colour of x in a path vertex, w, x, y where w and y have one colour. These are kept for
+    each w, and change when x gets its colour, or its second neighbour of one colour: a vertex with many neighbours,
+    each of which is a vertex in turn, is not gone through for each of them.
+    """
     bits = [0] * len(neighbours)  # the colour of each vertex as a bit, 0 before it has one
     once, twice = bits.copy(), bits.copy()  # of each vertex: colours among its neighbours, and those seen there twice
+    beyond = bits.copy()  # of each w: colours of its neighbours x that have the colour of w twice around them
     for vertex in order.tolist():
+        around = neighbours[vertex]
         forbidden = once[vertex]
-        for near in neighbours[vertex]:
-            colour = bits[near]
-            if not colour:
-                forbidden |= once[near]
-                continue
-            for far in neighbours[near]:
-                if twice[far] & colour:
-                    forbidden |= bits[far]
-        own = ~forbidden & (forbidden + 1)
-        bits[vertex] = own
-        for near in neighbours[vertex]:
-            twice[near] |= once[near] & own
+        for near in around:
+            forbidden |= beyond[near] if bits[near] else once[near]
+        own = bits[vertex] = ~forbidden & (forbidden + 1)
+        for near in around:
+            if twice[vertex] & bits[near]:
+                beyond[near] |= own
+            if once[near] & own and not twice[near] & own:
+                twice[near] |= own
+                if bits[near]:
+                    for far in neighbours[near]:
+                        if bits[far] == own:
+                            beyond[far] |= bits[near]
+            elif twice[near] & own:
+                beyond[vertex] |= bits[near]
             once[near] |= own
     return np.array([bit.bit_length() - 1 for bit in bits], np.intp)
