@@ -296,3 +296,12 @@ def test_what_f_raises() -> None:
                 {0: 1, 1: 1},
                 vectorized=vectorized,
             )
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e8, 1e10])
+def test_polynomials_beside_a_large_offset(offset):
+    # the search along an axis may go on to larger steps for long; it knows one that is good enough here
+    d = mb.mixed(lambda x: offset + x[0] * x[1], [1.0, 2.0], {0: 1, 1: 1})
+    assert d.status is mb.Status.CONVERGED
+    assert abs(d.value - 1.0) <= d.error < 1e-3
+    assert d.evaluations <= 40

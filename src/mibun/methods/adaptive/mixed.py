@@ -42,6 +42,8 @@ THIRD: Final = 2 * RUNGS[2]
 FIRST_ONE_SIDED: Final = (4.0, 2.0, 1.0, 1 / 2)
 #: Points that are meant to be enough.
 MEANT: Final = 40
+#: Most points of the search along one axis: enough for kinks and edges.
+SEARCHED: Final = 18
 #: Points of a look at one axis beside x.
 LOOK: Final = 4
 #: A bound this share of the value, or of a thousandth of the size of f over the natural lengths, is good enough for no
@@ -167,7 +169,7 @@ class Lattices:
         lower, upper = (self.x[axis] if side > 0 else lower), (self.x[axis] if side < 0 else upper)
         kept = LOOK * (len(self.x) - 1 - axis) + len(FIRST) * len(self.corners)
         request = self.request._replace(rtol=0.0, atol=math.inf, lower=lower, upper=upper, unit=unit)
-        budget = max(self.spare - kept, min(COMMON, self.spare))
+        budget = min(max(self.spare - kept, min(COMMON, self.spare)), SEARCHED)
         noise = self.noise if self.noisy else request.noise
         talk = differentiate(self.x[axis], request._replace(budget=budget, noise=noise))
         try:
@@ -355,5 +357,9 @@ class Lattices:
 
 
 def _judged(slope: Estimate) -> Status:
-    """Give the status of an axis; that f does not change along it says nothing about the others."""
-    return Status.CONVERGED if slope.status is Status.INSENSITIVE else slope.status
+    """Give the status of an axis: that f does not change along it says nothing about the others.
+
+    Nor does a search that ran out of points while it looked for larger steps: it knows one at which the terms fall.
+    """
+    looked = slope.status is Status.BUDGET_SPENT and slope.step > 0.0 and math.isfinite(slope.rounding)
+    return Status.CONVERGED if looked or slope.status is Status.INSENSITIVE else slope.status
