@@ -21,9 +21,9 @@ class Adaptive:
     Notes
     -----
     How far the error can be trusted is measured on random functions with known derivatives; the shares stand in
-    `benchmarks/results/derivatives.md`, those of orders 2 to 4 in `benchmarks/results/orders.md`. It fails where f changes on a scale far below all steps that are tried:
-    oscillation beside a trend at |x| above about 1e6 periods, a feature that is not felt within |x|/20 of x, or a value
-    rounded to a grid that the steps meet.
+    `benchmarks/results/derivatives.md`, those of orders 2 to 4 in `benchmarks/results/orders.md`. It fails where f
+    changes on a scale far below all steps that are tried: oscillation beside a trend at |x| above about 1e6 periods, a
+    feature that is not felt within |x|/20 of x, or a value rounded to a grid that the steps meet.
 
     Examples
     --------
