@@ -30,7 +30,7 @@ from mix import problems as smooth_problems
 from mix_partials import Partial, partials
 from peers import Answer, Contender, Counted, ask, off, quantile, score, share
 from peers import contenders as peers_installed
-from report import Section, Target, figure, on_one_thread, percent, quiet, report, silence, table
+from report import Section, Target, duration, figure, on_one_thread, percent, quiet, report, silence, table
 
 from mibun.derivatives import derivative, mixed
 from mibun.methods import Central
@@ -141,7 +141,7 @@ def contenders(order: int) -> list[Contender]:
 
 HEADS = (
     "contender", "within target", "or at the floor", "bound covers", "wrong > 10x", "bound / true error, median",
-    "error / (f/L^k), median", "evaluations, mean", "most", "no answer", "time",
+    "error / (f/L^k), median", "evaluations, mean", "most", "no answer",
 )  # fmt: skip
 
 
@@ -149,6 +149,7 @@ class Row(NamedTuple):
     """What a contender did on a set of problems."""
 
     cells: list[str]
+    seconds: float
     covers: float
     within: float
     good: float
@@ -165,9 +166,8 @@ def row(name: str, asked: Sequence[Higher], answers: Sequence[Answer], seconds: 
     cells = [
         name, percent(within), percent(found.good), percent(found.covers), str(found.wrong), figure(found.ratio),
         f"{quantile(errors, 0.5):.1e}", f"{found.evaluations:.1f}", str(found.most), percent(found.silent),
-        f"{seconds * 1e6:,.0f} us",
     ]  # fmt: skip
-    return Row(cells, found.covers, within, found.good, found.most)
+    return Row(cells, seconds, found.covers, within, found.good, found.most)
 
 
 def solved(contender: Contender, asked: Sequence[Higher]) -> Row:
@@ -181,7 +181,7 @@ def solved(contender: Contender, asked: Sequence[Higher]) -> Row:
 
 def orders(sizes: Sizes) -> Section:
     """Measure orders 2 to 4 on smooth problems, with both seeds."""
-    texts, targets = [], []
+    texts, targets, times = [], [], []
     for name, seed in SEEDS.items():
         drawn = smooth_problems(seed, sizes.smooth)
         for order, wanted in WANTED.items():
@@ -190,6 +190,7 @@ def orders(sizes: Sizes) -> Section:
             texts.append(f"Order {order}, {name}, {len(asked):,} problems:\n\n{table(HEADS, [r.cells for r in rows])}")
             own = rows[0]
             if name == "held out":
+                times += [[str(order), r.cells[0], duration(r.seconds), f"{r.seconds / own.seconds:.2f}"] for r in rows]
                 targets += [
                     Target(f"order {order}: bound covers", ">= 99 %", percent(own.covers), own.covers >= 0.99),
                     Target(
@@ -200,6 +201,8 @@ def orders(sizes: Sizes) -> Section:
                     ),
                     Target(f"order {order}: evaluations, most", "<= 40", str(own.most), own.most <= 40),
                 ]
+    clock = table(("order", "contender", "time a problem", "x mibun"), times)
+    texts.append(f"Time, the counting of evaluations included, held-out problems:\n\n{clock}")
     return Section("Derivatives of order 2, 3 and 4", "\n\n".join(texts), targets)
 
 
