@@ -1,6 +1,7 @@
 """Sparse Jacobians: values, bounds, counts of calls, detection, mending, and what is refused."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from mibun.errors import InputError, MissingDependency
 from mibun.methods import Backward, Central, Forward
 from mibun.sparsity import Sparsity
 from mibun.status import Status
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sparse_cases import random_parts
 
 sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
 FIELDS = ("value", "error", "truncation", "rounding", "status", "step")
@@ -197,6 +201,83 @@ def test_float32_is_kept():
     assert np.mean(np.abs(found.value.diagonal() - 2.0 * x) <= found.error.diagonal()) >= 0.99
 
 
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [({"method": "complex"}, 20), ({"rtol": 1e-3}, 100), ({"rtol": 1e-8}, 100), ({"bounds": (-10, 10)}, 130)],
+)
+def test_entries_of_a_colour_go_together_whatever_is_asked_for(options, calls):
+    x = np.random.default_rng(6).normal(size=2000)
+    found = mb.jacobian(broyden, x, sparsity=sparse.csr_array(tridiagonal(2000)), **options)
+    off = np.abs(found.value.data - broyden_slopes(x)[found.value.tocoo().coords])
+    assert np.mean(off <= found.error.data) >= 0.999
+    assert (found.status.data == Status.CONVERGED.code).mean() > 0.999
+    assert np.all(found.error.data <= 1e-3 * np.abs(found.value.data) + 1e-12) or "rtol" in options
+    assert found.evaluations <= calls
+
+
+@pytest.mark.parametrize("sparsity", [tridiagonal(60), "detect"])
+@pytest.mark.parametrize("budget", [1, 2, 9, 17, 40, 60, 100, 1000])
+def test_a_budget_is_never_passed(sparsity, budget):
+    f, x = Counted(waves), np.random.default_rng(0).normal(size=60)
+    try:
+        found = mb.jacobian(f, x, sparsity=sparsity, budget=budget)
+    except InputError:
+        assert isinstance(sparsity, str)
+        assert budget < 20
+    else:
+        assert f.count == found.evaluations
+        known = np.isfinite(found.value.data)
+        assert np.all(found.status.data[~known] == Status.BUDGET_SPENT.code)
+        free = mb.jacobian(waves, x, sparsity=tridiagonal(60))
+        gap = np.abs(found.value.data - free.value.data)[known]
+        assert np.all(gap <= (found.error.data + free.error.data)[known])
+        assert known.all() == (budget == 1000 or (budget == 100 and not isinstance(sparsity, str)))
+    assert f.count <= budget
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "sparsity", "expected"),
+    [
+        (lambda x: x**2, [3.0], [[1]], [[6.0]]),
+        (lambda x: x**2, 3.0, "detect", [[6.0]]),
+        (lambda x: np.array([4.0, 5.0]), np.ones(3), np.zeros((2, 3)), np.zeros((2, 3))),
+        (lambda x: np.array([4.0, 5.0]), np.ones(3), "detect", np.zeros((2, 3))),
+        (lambda x: x[0] * x[2], np.array([2.0, 3.0, 5.0]), "detect", [[5.0, 0.0, 2.0]]),
+        (lambda x: [x[0], 3.0, x[0] * x[2]], np.array([2.0, 3.0, 5.0]), "detect", [[1, 0, 0], [0, 0, 0], [5, 0, 2]]),
+        (lambda x: [x[0], 3.0], np.array([2.0, 7.0]), [[1, 1], [1, 1]], [[1, 0], [0, 0]]),
+    ],
+    ids=["1x1", "number", "no entry", "no entry found", "one row", "empty row and column", "zeros stored"],
+)
+def test_small_and_empty_patterns(f, x, sparsity, expected):
+    found = mb.jacobian(f, x, sparsity=sparsity)
+    assert found.value.shape == np.shape(expected)
+    assert found.passes
+    assert np.all(np.abs(found.value.toarray() - expected) <= found.error.toarray())
+
+
+def test_longdouble_is_kept():
+    seen = set()
+
+    def f(x):
+        seen.add(x.dtype)
+        return x**2
+
+    x = np.linspace(1, 2, 20, dtype=np.longdouble)
+    found = mb.jacobian(f, x, sparsity=np.eye(20))
+    assert seen == {np.dtype(np.longdouble)}
+    assert found.value.dtype == np.longdouble
+    assert np.all(np.abs(found.value.diagonal() - 2 * x) <= found.error.diagonal())
+
+
+def test_noise_is_found_and_covered():
+    rng = np.random.default_rng(8)
+    x = np.linspace(1, 2, 200)
+    found = mb.jacobian(lambda t: t**2 + 1e-8 * rng.normal(size=200), x, sparsity=np.eye(200))
+    assert (found.status.data == Status.NOISY.code).mean() > 0.95
+    assert np.mean(np.abs(found.value.diagonal() - 2 * x) <= found.error.diagonal()) >= 0.98
+    assert not any("random direction" in note.message for note in found.notes)
+
+
 # --- Detection ---------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +323,41 @@ def test_a_missing_entry_is_found_and_noted():
     assert np.abs(found.value.toarray() - broyden_slopes(x)).max() < 1e-10
 
 
+def test_a_noisy_f_has_no_entry_in_every_place():
+    rng = np.random.default_rng(9)
+    x = np.linspace(1, 2, 60)
+    found = mb.jacobian(lambda t: broyden(t) + 1e-7 * rng.normal(size=60), x, sparsity="detect", method="central")
+    assert found.value.nnz == 178
+
+
+def test_detection_does_not_depend_on_the_order_of_the_columns():
+    rng = np.random.default_rng(10)
+    rows, columns = rng.permutation(3000), rng.permutation(3000)
+    f = Counted(lambda x: broyden(x[columns])[rows])
+    found = mb.jacobian(f, -np.ones(3000), sparsity="detect", method="forward")
+    truth = sparse.csr_array(sparse.diags_array([np.ones(2999), np.ones(3000), np.ones(2999)], offsets=[-1, 0, 1]))
+    expected = truth[rows][:, np.argsort(columns)]
+    assert (found.value != 0).toarray().tolist() == expected.astype(bool).toarray().tolist()
+    assert f.count < 600
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("method", ["adaptive", "central", "forward", "complex"])
+def test_a_right_pattern_is_not_doubted_and_a_miss_is_seen(method, seed):
+    rng = np.random.default_rng(seed)
+    f, x, pattern = random_parts(rng)
+    found = mb.jacobian(f, x, sparsity=pattern, method=method)
+    assert not [note for note in found.notes if note.element is None]
+    row = int(rng.integers(pattern.shape[0]))
+    column = np.flatnonzero(pattern[row])[0]
+    missing = pattern.copy()
+    missing[row, column] = 0
+    again = mb.jacobian(f, x, sparsity=missing, method=method)
+    felt = abs(found.value[row, column]) > 1e-4 * np.abs(found.value.toarray()[row]).max()
+    assert not felt or again.notes
+    assert not felt or f"missed 1 entries, the first of them [{row}, {column}]" in again.notes[-1].message
+
+
 def test_a_pattern_that_changes_with_x_is_reported():
     def f(x):
         return x**2 + np.where(x > 1.05, 1.0, 0.0) * np.roll(x, 1)
@@ -278,6 +394,16 @@ def test_what_cannot_be_mended_is_unresolved(monkeypatch):
 def test_what_cannot_be_used_is_refused(f, x, options, message):
     with pytest.raises(InputError, match=message):
         mb.jacobian(f, x, **options)
+
+
+def test_an_f_that_raises_something_else_is_not_silenced():
+    def f(x):
+        if x[0] != 1.0:
+            raise RuntimeError("the simulator crashed")
+        return x
+
+    with pytest.raises(RuntimeError, match="the simulator crashed"):
+        mb.jacobian(f, np.ones(3), sparsity=np.eye(3))
 
 
 def test_without_scipy_the_message_is_the_line_that_installs_it(monkeypatch):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mibun.conversation import Method, Request
 from mibun.derivatives import lead_all, warned
 from mibun.errors import InputError
-from mibun.evaluate import Serial, Values, Vectorized
+from mibun.evaluate import Led, Serial, Values, Vectorized
 from mibun.evaluate.axes import PER_PAIR, Along, split
 from mibun.evaluate.drive import shares
 from mibun.evaluate.gather import Table, Told, gathered, values_first
@@ -155,7 +155,7 @@ class ByPairs:
     ) -> None:
         self.f, self.method, self.request, self.given, self.options = f, method, request, given, options
 
-    def begin(self, count: int) -> Table:
+    def begin(self, count: int) -> Led:
         """Find the gradient, and leave what the budget has for so many pairs."""
         budget, given = self.options.budget, self.given
         self.evaluator = self.evaluates(coordinatewise(given.structure, given.vector))
@@ -170,7 +170,7 @@ class ByPairs:
             )
         along = Along(self.evaluator, given.lower, given.upper, own, budget is not None)
         self.pairs = Pairs(self.evaluates, given, self.request, self.led, along)
-        return self.pairs.gradient
+        return self.led
 
     def evaluates(self, plan: Plan) -> Serial | Vectorized:
         """Make an evaluator."""

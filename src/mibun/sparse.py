@@ -36,6 +36,8 @@ Floats = NDArray[np.float64]
 ATTEMPTS: Final = 2
 #: The direction moves each entry of x by this part of the largest step that was used for it.
 SHORT: Final = 2.0**-5
+#: The shortest direction, relative to x: below, rounding is all that is seen.
+LEAST: Final = 2.0**-18
 #: Calls of f along it.
 DIRECTION: Final = 4
 #: Parts of that direction that are tried, one after the other, where f raises.
@@ -236,7 +238,9 @@ class _Matrix:
         x, (lower, upper) = self.evaluator.starts, self.bounds
         steps = np.zeros(x.size)
         steps[pattern.columns] = table.step[:, 0]  # that of one entry will do
-        steps = SHORT * np.where((steps > 0) & (steps < np.inf), steps, 2.0**-6 * np.maximum(np.abs(x), 1.0))
+        known = (steps > 2.0**-60) & (steps < np.inf)  # those of a complex step are no lengths
+        steps = np.where(known, SHORT * steps, LEAST * np.maximum(np.abs(x), 1.0))
+        steps = np.maximum(steps, LEAST * np.abs(x))
         ways = np.random.default_rng(1).uniform(-1.0, 1.0, x.size)
         drawn: Floats = np.minimum(steps, np.minimum(upper - x, x - lower)) * (ways / 2 + np.copysign(0.5, ways))
         return drawn

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mibun.colouring import sparse_matrices
 from mibun.errors import InputError
 from mibun.evaluate.compressed import Compressed, Spent
+from mibun.evaluate.drive import Led
 from mibun.evaluate.gather import Table
 from mibun.evaluate.interact import first_steps, interacting, unexplained
 from mibun.given import Given
@@ -40,7 +41,7 @@ class Course(Protocol):
     f: Callable[[Any], Any]
     options: Options
 
-    def begin(self, count: int) -> Table:
+    def begin(self, count: int) -> Led:
         """Find the gradient, and leave what the budget has for so many pairs."""
 
     def paired(self, first: Places, second: Places, spent: int = 0) -> tuple[Entries, Derivative, int, str]:
@@ -78,9 +79,9 @@ def sparse_hessian(course: Course, given: Given, sparsity: Any) -> Derivative:
     if not (isinstance(sparsity, str) and sparsity == "detect"):
         pattern = Sparsity.of(sparsity, (count, count))
         pattern.require_symmetric()
-    slopes = course.begin(USUAL * count if pattern is None else (pattern.size - count) // 2)
+    led = course.begin(USUAL * count if pattern is None else (pattern.size - count) // 2)
     with np.errstate(all="ignore"):
-        bends = _Bends(course, given, slopes)
+        bends = _Bends(course, given, led)
         return _verified(course, given, bends, bends.pattern() if pattern is None else pattern)
 
 
@@ -93,6 +94,7 @@ def _verified(course: Course, given: Given, bends: "_Bends", pattern: Sparsity) 
             pattern.rows[upper], pattern.columns[upper], bends.evaluator.calls
         )
         bends.others = evaluations
+        bends.limit()
         table = _table(entries, pattern, upper, float(gradient.noise))
         if not bends.unexplained(pattern, table):
             break
@@ -124,17 +126,21 @@ def _verified(course: Course, given: Given, bends: "_Bends", pattern: Sparsity) 
 class _Bends:
     """What f says beside its second derivatives: which entries of x interact, and how it bends in all directions."""
 
-    def __init__(self, course: Course, given: Given, slopes: Table) -> None:
-        options = course.options
+    def __init__(self, course: Course, given: Given, led: Led) -> None:
+        options, slopes = course.options, Table.of(led)
         self.given, self.budget = given, options.budget
         self.evaluator = evaluator = Compressed(course.f, given.structure, given.vector, bool(options.vectorized))
-        fx = evaluator.centre()
-        self.fx, self.noise = float(fx[0]), max(options.noise or 0.0, float(slopes.noise.max()))
-        self.others = 0  # evaluations of the course
+        evaluator.knows(led.values)
+        self.fx, self.noise = float(led.centres[0][0]), max(options.noise or 0.0, float(slopes.noise.max()))
+        self.others = led.evaluations
         step = slopes.step[:, 0]
         known = (step > 0) & (step < np.inf) & (slopes.codes[:, 0] != Status.INSENSITIVE.code)
         self.steps: Floats = np.where(known, step, first_steps(evaluator.starts))
-        evaluator.limit = np.inf if self.budget is None else self.budget
+        self.limit()
+
+    def limit(self) -> None:
+        """Leave what the budget has beside the evaluations of the course."""
+        self.evaluator.limit = np.inf if self.budget is None else self.budget - self.others
 
     @property
     def bounds(self) -> tuple[Floats, Floats]:
@@ -163,8 +169,6 @@ class _Bends:
         """Tell whether f bends by more than the table says; not where the table has entries without a bound."""
         if (table.codes >= PASSING).any():
             return False
-        if self.budget is not None:
-            self.evaluator.limit = self.budget - self.others
         error = (table.truncation + table.rounding)[:, 0]
         try:
             return unexplained(

@@ -66,12 +66,15 @@ class Compressed:
             located(reason, f"f raised this at x = {shown(self.structure.unflatten(self.vector.copy()))}")
             raise
         self.calls += 1
-        self.values = Values.of(first_of(value, 1) if self.chunk else value)
-        if self.values.structure.kind == "structure" or self.values.complex:
-            what = "complex" if self.values.complex else f"{self.values.structure}"
-            raise InputError(f"f(x) is {what}; with sparsity= f is to return a real array")
-        self.shape = self.values.structure.leaves[0].shape
+        self.knows(Values.of(first_of(value, 1) if self.chunk else value))
         return self.values.stacked(value, 1)[0].copy() if self.chunk else self._read(value, False)
+
+    def knows(self, values: Values) -> None:
+        """Take the layout of f(x), and refuse one that is no real array."""
+        if values.structure.kind == "structure" or values.complex:
+            what = "complex" if values.complex else f"{values.structure}"
+            raise InputError(f"f(x) is {what}; with sparsity= f is to return a real array")
+        self.values, self.shape = values, values.structure.leaves[0].shape
 
     def moved(self, columns: Ints, coordinates: NDArray[Any]) -> NDArray[Any]:
         """Give a new point, flat, at which these columns have these coordinates; of equal columns the last counts."""
