@@ -132,6 +132,14 @@ def test_it_has_the_bits_of_the_dense_one_for_fewer_evaluations():
     assert found.evaluations < dense.evaluations
 
 
+def test_an_empty_pattern_is_one():
+    x = np.array([1.0, 2.0, 3.0])
+    assert mb.hessian(np.sum, x, sparsity=np.zeros((3, 3))).value.nnz == 0
+    found = mb.hessian(lambda x: np.sum(x**2), x, sparsity=np.zeros((3, 3)))
+    assert np.all(np.abs(found.value.toarray() - 2 * np.eye(3)) <= found.error.toarray())
+    assert any("missed 3 entries" in note.message for note in found.notes)
+
+
 def test_vectorized_is_the_same_to_the_bit():
     x = point(30)
     pattern = chain_hessian(x) != 0

@@ -79,7 +79,7 @@ def sparse_hessian(course: Course, given: Given, sparsity: Any) -> Derivative:
     if not (isinstance(sparsity, str) and sparsity == "detect"):
         pattern = Sparsity.of(sparsity, (count, count))
         pattern.require_symmetric()
-    led = course.begin(USUAL * count if pattern is None else (pattern.size - count) // 2)
+    led = course.begin(USUAL * count if pattern is None else int(np.count_nonzero(pattern.rows < pattern.columns)))
     with np.errstate(all="ignore"):
         bends = _Bends(course, given, led)
         return _verified(course, given, bends, bends.pattern() if pattern is None else pattern)
