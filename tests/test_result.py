@@ -690,6 +690,18 @@ class TestSparse:
         with pytest.raises(NotConverged, match=r"\[1, 1\]  3.0 ± 0.5  kink"):
             d.require()
 
+    def test_rows(self, d):
+        assert len(d) == 2
+        assert [row.value.nnz for row in d] == [2, 1]
+
+    def test_a_note_about_what_is_not_stored_does_not_pass(self, d):
+        told = Note(None, Status.UNRESOLVED, "the pattern misses entries")
+        doubted = Derivative(d.value, d.error, notes=(told,))
+        assert not doubted.passes
+        with pytest.raises(NotConverged, match=r"(?m)0 of 3 elements cannot be trusted$\n  unresolved, the pattern"):
+            doubted.require()
+        assert Derivative(d.value, d.error, notes=(Note(None, Status.CONVERGED, "entries were added"),)).passes
+
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1e300), st.floats(0, 1e300))
 def test_error_is_truncation_plus_rounding(value, truncation, rounding):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mibun.derivatives as mb
-from mibun.errors import InputError, MissingDependency
+from mibun.errors import InputError, MissingDependency, NotConverged
 from mibun.methods import Backward, Central, Forward
 from mibun.sparsity import Sparsity
 from mibun.status import Status
@@ -298,6 +298,18 @@ def test_random_patterns_are_found(entries, power):
     found = mb.jacobian(f, np.zeros(width) if power != 1 else np.ones(width), sparsity="detect", method="forward")
     np.testing.assert_array_equal(found.value.tocsr().indptr, sparse.csr_array(matrix).indptr)
     np.testing.assert_array_equal(found.value.tocsr().indices, sparse.csr_array(matrix).indices)
+
+
+def test_a_row_that_is_not_finite_at_x_is_not_taken_for_zeros():
+    x = np.linspace(1, 2, 12)
+    for bad in (np.nan, np.inf):
+        found = mb.jacobian(lambda t, bad=bad: np.where(np.arange(12) == 3, bad, t**2), x, sparsity="detect")
+        assert found.value.nnz == 11
+        (note,) = found.notes
+        assert (note.status, note.element) == (Status.NOT_FINITE, None)
+        assert "in 1 rows, the first of them 3" in note.message
+        with pytest.raises(NotConverged, match="not finite"):
+            found.require()
 
 
 def test_detection_of_bands_costs_few_calls():

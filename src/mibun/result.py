@@ -180,8 +180,8 @@ class Derivative:
 
     @property
     def passes(self) -> bool:
-        """Whether every element passes `require`."""
-        return bool((_codes(self) < PASSING).all())
+        """Whether every element passes `require`, and no note about many elements, stored or not, says otherwise."""
+        return bool((_codes(self) < PASSING).all()) and not _doubts(self)
 
     def require(self) -> "Derivative":
         """Return this Derivative if every element can be trusted, and raise otherwise.
@@ -239,6 +239,8 @@ class Derivative:
         value = self.value
         if isinstance(value, dict | list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
             return len(value)
+        if hasattr(value, "tocoo"):
+            return int(value.shape[0])
         raise TypeError("this Derivative is one number and has no length; its number is d.value")
 
     def __iter__(self) -> Iterator[Any]:
@@ -402,6 +404,11 @@ def _codes(derivative: Derivative) -> NDArray[Any]:
     return np.concatenate([code.reshape(-1) for code in codes])
 
 
+def _doubts(derivative: Derivative) -> list[Note]:
+    """Give the notes about many elements that do not pass; in a sparse result these may be some that are not stored."""
+    return [note for note in derivative.notes if note.element is None and note.status.code >= PASSING]
+
+
 def _places(derivative: Derivative) -> dict[int, list[Note]]:
     """Sort the notes by the place of their element in the flat result."""
     value = derivative.value
@@ -546,7 +553,8 @@ def _complaint(derivative: Derivative) -> str:
     elements = _Elements.of(derivative)
     bad = elements.codes[elements.codes >= PASSING]
     shown = elements.worst(min(bad.size, 5))
-    lines = [f"{bad.size:,} of {_count(elements.codes.size, 'element')} cannot be trusted: {tally(bad)}"]
+    lines = [f"{bad.size:,} of {_count(elements.codes.size, 'element')} cannot be trusted: {tally(bad)}".rstrip(": ")]
+    lines += [_clip(f"  {note}") for note in _doubts(derivative)[:3]]
     lines += elements.rows(shown)
     lines += [f"  ... {bad.size - len(shown):,} more"] if bad.size > len(shown) else []
     lines += [f"{status}: {status.value}" for status in counted(elements.codes[shown])]

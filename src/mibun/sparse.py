@@ -168,7 +168,7 @@ class _Matrix:
                 ) from None
             found = self.verified(pattern, fx)
             if detect:
-                found.notes.extend(self.elsewhere(found.pattern))
+                found.notes.extend(unknown(found.pattern, fx) + self.elsewhere(found.pattern))
         return found
 
     def probed(self, fx: Floats, attempt: int = 0) -> Sparsity:
@@ -290,6 +290,15 @@ class _Matrix:
             dtype=np.longdouble if self.given.vector.dtype == np.longdouble else np.float64,
             gradient=gradient,
         )
+
+
+def unknown(pattern: Sparsity, fx: Floats) -> list[Note]:
+    """Say in which rows nothing could be found, because f is not finite at x."""
+    rows = np.flatnonzero(~np.isfinite(fx) & (np.diff(pattern.starts) == 0))
+    if not rows.size:
+        return []
+    text = f"f(x) is not finite in {rows.size:,} rows, the first of them {rows[0]}, whose pattern cannot be found"
+    return [Note(None, Status.NOT_FINITE, text)]
 
 
 def arranged(pattern: Sparsity, table: Table, notes: list[Note], **fields: Any) -> Derivative:
