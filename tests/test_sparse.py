@@ -312,6 +312,14 @@ def test_a_row_that_is_not_finite_at_x_is_not_taken_for_zeros():
             found.require()
 
 
+def test_an_entry_of_x_that_is_almost_zero_is_probed_again():
+    x = np.array([6e-17, 1.0, 2.0])  # cos(pi/2): a change relative to it leaves 1 + x as it is
+    found = mb.jacobian(lambda t: np.array([1 + t[0] + t[1], t[1] ** 2, t[2]]), x, sparsity="detect")
+    assert np.all(np.abs(found.value.toarray() - [[1, 1, 0], [0, 2, 0], [0, 0, 1]]) <= found.error.toarray())
+    assert found.passes
+    assert any("missed 1 entries" in note.message for note in found.notes)
+
+
 def test_detection_of_bands_costs_few_calls():
     f = Counted(broyden)
     found = mb.jacobian(f, -np.ones(20_000), sparsity="detect", method="central")

@@ -20,28 +20,29 @@ from mibun.evaluate.compressed import Compressed
 from mibun.evaluate.serial import located
 from mibun.sparsity import Sparsity
 
-__all__ = ["detected", "elsewhere", "moved_within", "noise_at"]
+__all__ = ["detected", "elsewhere"]
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
 #: Blocks to begin with: each is probed alone.
 BLOCKS: Final = 16
-#: Sizes of the changes of x that are tried, relative to |x|, or to 1 where it is 0.
-RELATIVE: Final = (2.0**-7, 2.0**-3)
+#: Changes of x that are tried: their size relative to |x|, or to 1 where it is 0, and the least |x| that is taken so. The
+#: second attempt follows where f changed by what the first did not see, as it does at x = 1e-17.
+CHANGES: Final = ((2.0**-7, 0.0), (2.0**-3, 1.0))
 #: How often a noisy f is evaluated again at a point, and what exceeds its noise, in units of what was seen there.
 AGAIN: Final = 4
 LOUD: Final = 8.0
 #: Parts of a change that are tried, one after the other, where f raises.
-TOWARDS: Final = (1.0, -1.0, 2.0**-10)
+TOWARDS: Final = (1.0, -1.0, 2.0**-10, 2.0**-30)
 
 
 class _Probe:
     """Probes around one point, with the value of f there, and the noise of it."""
 
-    def __init__(self, evaluator: Compressed, centre: Floats, fx: Any, bounds: Bounds, relative: float, seed: int):
+    def __init__(self, evaluator: Compressed, centre: Floats, fx: Any, bounds: Bounds, attempt: int, seed: int):
         self.evaluator, self.centre, self.fx, self.bounds = evaluator, centre, fx, bounds
-        self.change = moved_within(centre, bounds, relative, seed) - centre
+        self.change = moved_within(centre, bounds, *CHANGES[attempt % 2], seed) - centre
         self.noise = LOUD * noise_at(evaluator, centre, fx)
 
     def changed(self, columns: Ints) -> NDArray[np.bool_]:
@@ -72,11 +73,11 @@ def noise_at(evaluator: Compressed, centre: Floats, fx: Floats) -> Floats:
     return noise
 
 
-def moved_within(centre: Floats, bounds: Bounds, relative: float, seed: int) -> Floats:
+def moved_within(centre: Floats, bounds: Bounds, relative: float, least: float, seed: int) -> Floats:
     """Give for each entry of x another value, within the bounds."""
     lower, upper = bounds
     rng = np.random.default_rng(seed)
-    change = relative * np.where(centre == 0, 1.0, np.abs(centre)) * rng.uniform(0.5, 1.0, centre.size)
+    change = relative * np.where(centre == 0, 1.0, np.maximum(np.abs(centre), least)) * rng.uniform(0.5, 1.0, centre.size)
     change = np.copysign(change, rng.uniform(-1.0, 1.0, centre.size))
     moved = centre + change
     moved = np.where((moved > upper) | (moved < lower), centre - change, moved)
@@ -86,7 +87,7 @@ def moved_within(centre: Floats, bounds: Bounds, relative: float, seed: int) -> 
 def detected(evaluator: Compressed, fx: Floats, bounds: Bounds, attempt: int = 0) -> Sparsity:
     """Find the pattern at x; another attempt takes other changes of x."""
     centre = evaluator.starts
-    probe = _Probe(evaluator, centre, fx, bounds, RELATIVE[attempt % 2], attempt)
+    probe = _Probe(evaluator, centre, fx, bounds, attempt, attempt)
     count, height = centre.size, fx.size
     size = 1
     while size * BLOCKS < count:
@@ -129,11 +130,11 @@ def _halved(probe: _Probe, pattern: Sparsity, own: Ints) -> Sparsity:
 
 def elsewhere(evaluator: Compressed, pattern: Sparsity, bounds: Bounds) -> Ints:
     """Give rows that depend, at a point beside x, on columns that the pattern does not have; none if f raises there."""
-    centre = moved_within(evaluator.starts, bounds, 0.5, 7)
+    centre = moved_within(evaluator.starts, bounds, 0.5, 0.0, 7)
     (fx,) = evaluator.rows([evaluator.placed(centre)])
     if isinstance(fx, Exception):
         return np.empty(0, np.intp)
-    probe = _Probe(evaluator, centre, fx, bounds, RELATIVE[0], 8)
+    probe = _Probe(evaluator, centre, fx, bounds, 0, 8)
     more = np.zeros(fx.size, bool)
     # by halves drawn at random, so that a row is not always excused by its own column of the colour
     bundles = 2 * pattern.colours + np.random.default_rng(9).integers(0, 2, centre.size)
