@@ -223,13 +223,17 @@ class _Matrix:
 
         The change is measured with two steps, so that its own truncation is known; rows without a bound are left out.
         """
-        x, size = self.evaluator.starts, np.abs(table.value[:, 0])
         (up, down, up2, down2), steps = self.along(self.direction(pattern, table))
-        whole, half, lengths = (up - down) / 2, up2 - down2, np.abs(steps)
-        off = np.abs(half - pattern.matrix(table.value[:, 0]) @ steps)
-        rounding = self.request.unit * (np.maximum(np.abs(fx), np.abs(up)) + pattern.matrix(size) @ np.abs(x)) + noise
-        error = table.truncation[:, 0] + table.rounding[:, 0] + AGREEMENT * size
-        missed = off > pattern.matrix(error) @ lengths + 2 * np.abs(whole - half) + 16 * rounding
+        whole, half = (up - down) / 2, up2 - down2
+        lengths, eps = np.abs(steps), 16 * self.request.unit
+        matrix = pattern.matrix(table.value[:, 0])
+        off = np.abs(half - matrix @ steps)
+        matrix.data = np.abs(matrix.data)
+        doubt = matrix @ (AGREEMENT * lengths + eps * np.abs(self.evaluator.starts))
+        matrix.data = table.truncation[:, 0] + table.rounding[:, 0]
+        doubt += matrix @ lengths + 2 * np.abs(whole - half)
+        doubt += eps * np.maximum(np.abs(fx), np.abs(up)) + 16 * noise
+        missed = off > doubt
         missed[pattern.rows[np.flatnonzero(table.codes[:, 0] >= PASSING)]] = False
         return np.flatnonzero(missed)
 
