@@ -160,6 +160,21 @@ def test_values_may_be_huge_or_tiny(scale):
     assert (found.error <= 1e-8 * np.abs(truth).max()).all()
 
 
+def test_a_wave_that_wide_steps_do_not_see_is_seen_by_the_small_ones():
+    """Beside a large slope the gradient asks for steps of several periods, which agree on a curvature of about 0."""
+    for x0, slope in ((-0.49634647, 6.3e4), (0.99269191, 5.5e5), (0.49587678, 2.4e5)):
+        size = abs(x0)
+
+        def f(x, slope=slope, size=size):
+            return slope * x[0] + math.sin(x[0] / size) * x[1] + 1e3 * slope * x[1]
+
+        x = np.array([x0, 7.9545])
+        bend, slant = -math.sin(x0 / size) * x[1] / size**2, math.cos(x0 / size) / size
+        found = mb.hessian(f, x)
+        assert np.abs(found.value - [[bend, slant], [slant, 0.0]]).max() < 0.1 * abs(bend)
+        assert (np.abs(found.value - [[bend, slant], [slant, 0.0]]) <= 2 * found.error).all()
+
+
 # --- Cost ----------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +223,16 @@ def test_a_budget_is_never_passed_and_what_it_did_not_reach_is_named():
         assert ((found.status == Status.BUDGET_SPENT) | found.status.passes).all()
     assert mb.hessian(wave, AT, budget=5).status[0, 0] is Status.BUDGET_SPENT
     assert np.array_equal(mb.hessian(wave, AT, budget=1000).value, whole.value)
+
+
+@pytest.mark.parametrize("budget", range(20, 300, 9))
+def test_a_budget_is_kept_where_axes_want_wider_steps(budget):
+    f = Counted(lambda x: float(np.log(np.sum(np.exp(x)))))
+    x = np.array([0.3, -1.2, 0.8, 0.1, 2.0])
+    found = mb.hessian(f, x, budget=budget)
+    assert len(f.points) == found.evaluations <= budget
+    share = np.exp(x) / np.sum(np.exp(x))
+    assert covered(found, np.diag(share) - np.outer(share, share))[np.isfinite(found.value)].all()
 
 
 # --- Shapes and structures -----------------------------------------------------------------------------------------
@@ -373,6 +398,8 @@ def test_axes_that_f_ignores_at_x_can_have_a_mixed_derivative():
     assert found.status[0, 1] is Status.CONVERGED
     assert found.status[0, 0] is Status.INSENSITIVE
     assert found.value[0, 0] == 0.0
+    found = mb.hessian(lambda x: math.sin(30.0 * x[0] * x[1]), [0.0, 0.0])
+    assert abs(found.value[0, 1] - 30.0) <= found.error[0, 1] < 1e-7
 
 
 def test_an_f_that_does_not_change_warns():
@@ -391,6 +418,16 @@ def test_noise_is_found_and_covered(level):
         hits += covered(found, wave_hessian(AT)).sum()
         total += 9
     assert hits >= 0.98 * total
+
+
+def test_rounding_to_float32_grows_with_the_values_of_f():
+    hits = total = 0
+    for seed in range(6):
+        x = np.random.default_rng(seed).uniform(-2.0, 2.0, 6)
+        found = mb.hessian(lambda x: np.float32(rosenbrock(x)), x)
+        hits += covered(found, rosenbrock_hessian(x)).sum()
+        total += 36
+    assert hits >= 0.985 * total
 
 
 def test_a_given_noise_is_in_the_bound():
@@ -468,6 +505,8 @@ def test_a_gradient_in_a_structure_may_have_its_keys_in_another_order():
     assert np.all(np.abs(found.value["a"]["b"] - [2.0, 6.0]) <= found.error["a"]["b"])
     assert np.all(np.abs(found.value["b"]["b"] - 4 * np.eye(2)) <= found.error["b"]["b"])
     assert found.gradient.value["a"] == 10.0
+    assert found.passes
+    assert found.error["a"]["b"].max() < 1e-10
 
 
 def test_a_vectorized_gradient():

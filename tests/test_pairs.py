@@ -5,13 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mibun.evaluate.axes import PER_AXIS, PER_PAIR, split
+from mibun.evaluate import Serial
+from mibun.evaluate.axes import PER_AXIS, PER_PAIR, Along, split
 from mibun.given import taken
 from mibun.hessians import ByPairs
 from mibun.methods import Adaptive
-from mibun.methods.adaptive.curvature import best_windows
+from mibun.methods.adaptive.cross import cross
+from mibun.methods.adaptive.curvature import Axes, best_windows
 from mibun.options import Options, asked
 from mibun.pairs import in_float32
+from mibun.plan import coordinatewise
+from mibun.structure import Structure
+
+LONE_PAIR = np.array([0]), np.array([1])
 
 
 def wave(x):
@@ -68,6 +74,21 @@ def test_without_a_budget_the_shares_are_the_most():
     assert (own.tolist(), shared.tolist()) == ([PER_AXIS] * 2, [PER_PAIR])
 
 
+def test_what_an_axis_takes_is_counted_once_for_each_point():
+    evaluator = Serial(lambda x: float(x[0] ** 2), coordinatewise(Structure.of(np.ones(2)), np.ones(2)))
+    evaluator.kept = []
+    evaluator.centres([0])
+    evaluator.array(np.array([0, 0]), np.array([1.5, 0.5]))
+    along = Along(evaluator, np.full(2, -np.inf), np.array([2.0, np.inf]), np.array([9, 9]), limited=True)
+    assert along.left().tolist() == [9 - 3, 9 - 1]
+    values = along(np.array([0, 1]), np.array([[1.5, 1.5], [1.25, 1.25], [2.5, 2.5]]))
+    assert values[:2].tolist() == [[2.25, 1.0], [1.5625, 1.0]]
+    assert np.isnan(values[2, 0])
+    assert along.left().tolist() == [9 - 4, 9 - 4]
+    assert along.evaluations == 4
+    assert along.supplied([np.array([[1.5, 1.5]]), np.array([[1.5, 1.75]] * 6)]).tolist() == [2, 1]
+
+
 def test_windows_are_exact_for_polynomials_and_choose_by_the_bound():
     t = np.array([[16.0, 1.0], [4.0, 0.25], [1.0, 0.0625], [0.25, 2.0**-6], [2.0**-4, 2.0**-8]])
     quotient = 3.0 + 2.0 * t - 5.0 * t**2
@@ -76,6 +97,17 @@ def test_windows_are_exact_for_polynomials_and_choose_by_the_bound():
     assert (np.abs(found.value - 3.0) <= found.truncation + found.rounding).all()
     doubted = best_windows(t, quotient, np.full(t.shape, 1e-13), np.array([2.5, 2.5]))
     assert (doubted.truncation + doubted.rounding >= found.truncation + found.rounding).all()
+
+
+def test_a_window_that_smaller_steps_contradict_is_not_taken():
+    t = 4.0 ** -np.arange(8.0)[:, None]
+    quotient = np.full(t.shape, 5.0)
+    quotient[4:] = 3.0
+    found = best_windows(t, quotient, 1e-6 / t**0.5, np.ones(1))
+    assert found.value[0] == pytest.approx(3.0, abs=1e-3)
+    assert found.first[0] >= 3
+    agreeing = best_windows(t, np.full(t.shape, 5.0), 1e-6 / t**0.5, np.ones(1))
+    assert agreeing.first[0] == 0
 
 
 def test_rounding_that_grows_towards_small_steps_chooses_the_large_ones():
@@ -93,6 +125,24 @@ def test_values_are_missed_where_there_are_none():
     assert found.value == pytest.approx([3.0, 3.0])
     quotient[1:, 1] = np.nan
     assert best_windows(t, quotient, np.full(t.shape, 1e-12), np.ones(2)).rounding[1] == np.inf
+
+
+def test_a_pair_of_doubtful_axes_has_a_larger_truncation():
+    axes = Axes(np.zeros(2), 1.0, *(np.full(2, part) for part in (0.5, 1e-9, 1e-9, 2.0**-52, 0.0, 1.0)), np.ones(2))
+
+    def found(doubt):
+        asking = cross(axes._replace(doubt=np.full(2, doubt)), np.ones(2), *LONE_PAIR, np.array([3]), np.ones(1), 0, 0)
+        asked = next(asking)
+        try:
+            while True:
+                near, both = np.cos(asked.points), np.cos(asked.scales) ** 2 + np.sin(asked.scales) ** 2 / 2
+                asked = asking.send((near, both))
+        except StopIteration as stop:
+            return stop.value
+
+    sure, doubtful = found(1.0), found(2.5)
+    assert doubtful.truncation[0] == pytest.approx(2.5 * sure.truncation[0])
+    assert abs(sure.value[0] - 0.5) <= sure.truncation[0] + sure.rounding[0]
 
 
 def test_values_of_float32_are_known():

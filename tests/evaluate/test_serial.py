@@ -182,3 +182,46 @@ def test_integers_and_numpy_scalars_are_numbers() -> None:
     assert mb.derivative(lambda x: np.float32(x), 1.0).value == pytest.approx(1.0)
     assert mb.derivative(lambda x: np.array(3.0 * x), 1.0).value == pytest.approx(3.0)
     assert mb.derivative(lambda x: 5, 1.0).value == 0.0
+
+
+# --- many plain calls of an f of floats ---
+
+
+def led(f: Any, n: int = 60) -> Any:
+    return mb.gradient(f, np.linspace(0.5, 1.5, n))
+
+
+def test_points_outside_the_domain_do_not_shift_the_others() -> None:
+    def f(x: Any) -> float:
+        if x[7] > 1.5 * (0.5 + 7 / 59) or x[30] != 0.5 + 30 / 59:
+            raise ValueError("outside")
+        return float(np.sum(x**3))
+
+    d, truth = led(f), 3 * np.linspace(0.5, 1.5, 60) ** 2
+    rest = np.arange(60) != 30
+    assert np.all(np.abs(d.value - truth)[rest] <= d.error[rest])
+    assert not d.status.passes[30]
+    assert "outside" in next(note.message for note in d.notes if note.element == (30,))
+
+
+def test_a_value_that_is_no_float_is_read_in_its_place() -> None:
+    def f(x: Any) -> Any:
+        total = float(np.sum(x**3))
+        return np.array([[total]])[0, 0] if x[3] == 0.5 + 3 / 59 else np.array(total)
+
+    d, truth = led(f), 3 * np.linspace(0.5, 1.5, 60) ** 2
+    assert np.all(np.abs(d.value - truth) <= d.error)
+    complex_beside = led(lambda x: float(np.sum(x)) if x[3] == 0.5 + 3 / 59 else 1j)
+    assert not complex_beside.status.passes[3]
+    assert "complex number" in next(note.message for note in complex_beside.notes if note.element == (3,))
+    assert complex_beside.status.passes[4]
+
+
+def test_an_f_that_raises_stop_iteration_is_told() -> None:
+    def f(x: Any) -> float:
+        if x[20] != 0.5 + 20 / 59:
+            raise StopIteration
+        return float(np.sum(x))
+
+    with pytest.raises((StopIteration, RuntimeError), match=r"StopIteration|near x"):
+        led(f)

@@ -29,8 +29,10 @@ ROWS: Final = 8
 ORDERS: Final = 5
 #: Pairs that may be asked for.
 SPARE: Final = 8
-#: Good enough, relative to the curvature. True errors are about 30 times smaller; to ask for 1e-10 costs up to 40 % more
-#: evaluations and halves them at most, for at the wider steps of its axes a pair needs more levels.
+#: Two values contradict each other where they differ by so many times their bounds.
+CHANCE: Final = 2.0
+#: Good enough, relative to the curvature. True errors are about 30 times smaller; to ask for 1e-10 costs up to 40 %
+#: more evaluations and halves them at most, for at the wider steps of its axes a pair needs more levels.
 ENOUGH: Final = 4e-9
 
 
@@ -54,7 +56,6 @@ class Seen(NamedTuple):
     step: Array
     up: Array
     down: Array  #: nan on an axis with one side
-    skew: Array  #: the sum of both offsets, 0 but for rounding
 
 
 class Curvature(NamedTuple):
@@ -104,16 +105,15 @@ def seen(axes: Axes, elements: Places, coordinates: Array, values: Array) -> See
     found.step[at] = ((distance[above] + distance[below]) / 2)[kept]
     found.up[at] = values[above][kept]
     found.down[at] = np.where(lone, np.nan, values[below][kept])
-    found.skew[at] = np.where(lone, 0.0, (offset[above] + offset[below])[kept])
     return found
 
 
 def _quotients(axes: Axes, pairs: Seen) -> tuple[Array, Array]:
     """Give for each pair its quotient, and how far rounding can move it."""
-    step, up, down, skew = pairs
+    step, up, down = pairs
     above, below = up - axes.fx, axes.fx - down
     lone = axes.side != 0
-    bend = np.where(lone, 2 * (above - axes.side * step * axes.slope), above - below - skew * axes.slope)
+    bend = np.where(lone, 2 * (above - axes.side * step * axes.slope), above - below)
     size = np.maximum(np.abs(up), np.where(lone, 0.0, np.abs(down)))
     level = MARGIN * np.maximum(axes.noise, axes.unit * np.maximum(size, abs(axes.fx)))
     lost = 4 * level + np.where(lone, 2 * step * axes.slope_error, 0.0)
@@ -149,11 +149,30 @@ def best_windows(t: Array, quotient: Array, lost: Array, doubt: Array) -> Window
     values, truncations, roundings = (np.concatenate(parts) for parts in zip(*found, strict=True))
     bounds = truncations + roundings
     bounds[~np.isfinite(bounds)] = np.inf
-    at = np.argmin(bounds, axis=0), every
     firsts, orders = _ends(rows)
-    first, last = firsts[at[0]], (firsts + orders)[at[0]]
+    row = _agreed(values, bounds, firsts, orders)
+    at = row, every
     rounding = np.where(bounds[at] < np.inf, roundings[at], np.inf)
-    return Windows(values[at], truncations[at], rounding, first, last)
+    return Windows(values[at], truncations[at], rounding, firsts[row], (firsts + orders)[row])
+
+
+def _agreed(values: Array, bounds: Array, firsts: Places, orders: Places) -> Places:
+    """Choose the least bound that no window of smaller steps contradicts: far away, values agree that alias a wave.
+
+    The truncation of a window of two rows is a guess, by which no other is judged.
+    """
+    every, left, reach = np.arange(values.shape[1]), bounds.copy(), CHANCE * bounds
+    judges = (orders > 1)[:, None] & (bounds < np.inf)
+    above, below = values + reach, values - reach
+    while True:
+        row: Places = np.argmin(left, axis=0)
+        smaller = judges & (firsts[:, None] > firsts[row])
+        low = np.max(below, axis=0, where=smaller, initial=-np.inf)
+        high = np.min(above, axis=0, where=smaller, initial=np.inf)
+        wrong = (above[row, every] < low) | (below[row, every] > high)
+        if not wrong.any():
+            return row
+        left[row[wrong], every[wrong]] = np.inf
 
 
 @lru_cache(maxsize=32)
@@ -250,6 +269,6 @@ def _added(pairs: Seen, places: Places, offsets: Array, values: Array) -> Seen:
     more = _padded(pairs)
     up, down = values
     more.step[-1, places] = np.where(np.isfinite(up + down), (offsets[0] - offsets[1]) / 2, np.nan)
-    more.up[-1, places], more.down[-1, places], more.skew[-1, places] = up, down, offsets.sum(axis=0)
+    more.up[-1, places], more.down[-1, places] = up, down
     order = np.argsort(-more.step, axis=0)
     return Seen(*(np.take_along_axis(part, order, axis=0) for part in more))
