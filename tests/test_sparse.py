@@ -14,10 +14,11 @@ from mibun.methods import Backward, Central, Forward
 from mibun.sparsity import Sparsity
 from mibun.status import Status
 
-sys.path.insert(0, str(Path(__file__).parent))
-from sparse_cases import random_parts
-
 sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+patterns = pytest.importorskip("patterns", reason="scipy is not installed")
+
 FIELDS = ("value", "error", "truncation", "rounding", "status", "step")
 
 
@@ -365,7 +366,7 @@ def test_detection_does_not_depend_on_the_order_of_the_columns():
 @pytest.mark.parametrize("method", ["adaptive", "central", "forward", "complex"])
 def test_a_right_pattern_is_not_doubted_and_a_miss_is_seen(method, seed):
     rng = np.random.default_rng(seed)
-    f, x, pattern = random_parts(rng)
+    f, x, pattern = patterns.random_parts(rng)
     found = mb.jacobian(f, x, sparsity=pattern, method=method)
     assert not [note for note in found.notes if note.element is None]
     row = int(rng.integers(pattern.shape[0]))

@@ -10,10 +10,11 @@ import mibun.hessians as mb
 from mibun.errors import InputError, MissingDependency
 from mibun.status import Status
 
-sys.path.insert(0, str(Path(__file__).parent))
-from sparse_cases import random_parts
-
 sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+patterns = pytest.importorskip("patterns", reason="scipy is not installed")
+
 FIELDS = ("value", "error", "truncation", "rounding", "status", "step")
 
 
@@ -181,7 +182,7 @@ def test_a_missing_pair_is_found_and_noted(name, of_gradient):
 @pytest.mark.parametrize("seed", range(15))
 def test_a_right_pattern_is_not_doubted_and_detection_misses_nothing(seed):
     rng = np.random.default_rng(seed)
-    parts, x, rows = random_parts(rng)
+    parts, x, rows = patterns.random_parts(rng)
     pattern = rows.T @ rows > 0
 
     def f(x):

@@ -1,6 +1,7 @@
 """Patterns and colours: every colouring is valid, and needs as few colours as are known to be enough."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,38 +13,9 @@ from mibun.errors import InputError, MissingDependency
 from mibun.sparsity import Sparsity
 
 sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-
-def band(n, below, above):
-    offsets = range(-below, above + 1)
-    return sparse.csr_array(sparse.diags_array([np.ones(n - abs(k)) for k in offsets], offsets=list(offsets)))
-
-
-def grid(rows, columns, corners=False):
-    """Five points of a square grid, or nine."""
-    across, along = band(rows, 1, 1), band(columns, 1, 1)
-    if corners:
-        return sparse.kron(across, along)
-    return sparse.kron(across, sparse.eye_array(columns)) + sparse.kron(sparse.eye_array(rows), along)
-
-
-def arrow(n):
-    matrix = np.eye(n)
-    matrix[0] = matrix[:, 0] = 1
-    return matrix
-
-
-def cycle(n):
-    matrix = np.eye(n) + np.roll(np.eye(n), 1, axis=1)
-    return matrix + matrix.T
-
-
-def tree(n):
-    """A binary tree."""
-    matrix = np.eye(n)
-    for child in range(1, n):
-        matrix[child, (child - 1) // 2] = matrix[(child - 1) // 2, child] = 1
-    return matrix
+patterns = pytest.importorskip("patterns", reason="scipy is not installed")
 
 
 def valid(pattern, colours):
@@ -65,72 +37,9 @@ def is_star(matrix, colours):
     return True
 
 
-def cube(size, reach=1):
-    """Seven points of a grid of cubes, or with `reach` None 27."""
-    line, one = band(size, 1, 1), sparse.eye_array(size)
-    if reach is None:
-        return sparse.kron(sparse.kron(line, line), line)
-    return sum(sparse.kron(sparse.kron(a, b), c) for a, b, c in ((line, one, one), (one, line, one), (one, one, line)))
-
-
-def bipartite(rows, columns):
-    """Every vertex of one side linked to every one of the other."""
-    matrix = np.eye(rows + columns)
-    matrix[:rows, rows:] = matrix[rows:, :rows] = 1
-    return matrix
-
-
-CPR = "Curtis, Powell, Reid, IMA J. Appl. Math. 13 (1974): a band p below and q above has p + q + 1"
-GOLDFARB = "Goldfarb, Toint, Math. Comp. 43 (1984): as many as the stencil has points"
-MORE = "Coleman, More, SIAM J. Numer. Anal. 20 (1983): no fewer than the longest row"
-CIRCUIT = "Prowse, Woodall, Graphs Combin. 19 (2003): the square of a circuit has 3 if 3 divides n, 5 for n = 5, else 4"
-#: Least numbers of colours of columns, and who published them.
-COLUMNS = {
-    "diagonal": (np.eye(40), 1, CPR),
-    "bidiagonal": (band(200, 0, 1), 2, CPR),
-    "tridiagonal": (band(200, 1, 1), 3, CPR),
-    "pentadiagonal": (band(200, 2, 2), 5, CPR),
-    "one below, three above": (band(200, 1, 3), 5, CPR),
-    "seven bands": (band(200, 3, 3), 7, CPR),
-    "Toeplitz, lower triangular": (band(80, 5, 0), 6, CPR),
-    "blocks of 4": (sparse.block_diag([np.ones((4, 4))] * 20), 4, MORE),
-    "dense": (np.ones((9, 9)), 9, MORE),
-    "dense row": (np.eye(30) + np.outer(np.eye(30)[0], np.ones(30)), 30, MORE),
-    "dense column": (np.eye(30) + np.outer(np.ones(30), np.eye(30)[0]), 2, MORE),
-    "arrow": (arrow(30), 30, MORE),
-    "a row of two": (np.array([[1, 1, 0], [0, 1, 1]]), 2, MORE),
-    "five points, 31 x 17": (grid(31, 17), 5, GOLDFARB),
-    "five points, 10 x 10": (grid(10, 10), 5, GOLDFARB),
-    "five points, 100 x 100": (grid(100, 100), 5, GOLDFARB),
-    "nine points, 12 x 15": (grid(12, 15, corners=True), 9, GOLDFARB),
-    "seven points, 8 x 8 x 8": (cube(8), 7, GOLDFARB),
-    "27 points, 7 x 7 x 7": (cube(7, None), 27, GOLDFARB),
-    "circulant of 9": (cycle(9), 3, CIRCUIT),
-    "circulant of 100": (cycle(100), 4, CIRCUIT),
-    "circulant of 5": (cycle(5), 5, CIRCUIT),
-}
-FERTIN = "Fertin, Raspaud, Reed, J. Graph Theory 47 (2004)"
-POWELL = "Powell, Toint, SIAM J. Numer. Anal. 16 (1979); Coleman, More, Math. Programming 28 (1984)"
-#: Least numbers of colours of star colourings, and who published them.
-STARS = {
-    "diagonal": (np.eye(5), 1, POWELL),
-    "tridiagonal": (band(60, 1, 1).toarray(), 3, POWELL),
-    "arrow": (arrow(30), 2, POWELL),
-    "pentadiagonal": (band(40, 2, 2).toarray(), 5, POWELL),
-    "complete": (np.ones((7, 7)), 7, FERTIN),
-    "tree": (tree(31), 3, FERTIN),
-    "cycle of 6": (cycle(6), 3, FERTIN),
-    "cycle of 9": (cycle(9), 3, FERTIN),
-    "cycle of 5": (cycle(5), 4, FERTIN),
-    "complete bipartite, 3 and 8": (bipartite(3, 8), 4, FERTIN),
-    "five points, 7 x 12": (grid(7, 12).toarray(), 5, FERTIN),
-    "blocks of 3": (sparse.block_diag([np.ones((3, 3))] * 6).toarray(), 3, POWELL),
-}
-
-
-@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("name", patterns.COLUMNS)
 def test_columns_get_the_least_number_of_colours(name):
-    matrix, least, _ = COLUMNS[name]
+    matrix, least, _ = patterns.COLUMNS[name]
     pattern = Sparsity.of(matrix)
     assert valid(pattern, pattern.colours)
     assert pattern.colours.max() + 1 == least
@@ -140,15 +49,15 @@ def test_columns_get_the_least_number_of_colours(name):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_order_of_rows_and_columns_does_not_matter_to_a_band(below, above, seed):
     rng = np.random.default_rng(seed)
-    matrix = band(150, below, above)[rng.permutation(150)][:, rng.permutation(150)]
+    matrix = patterns.band(150, below, above)[rng.permutation(150)][:, rng.permutation(150)]
     pattern = Sparsity.of(matrix)
     assert valid(pattern, pattern.colours)
     assert pattern.colours.max() + 1 == below + above + 1
 
 
-@pytest.mark.parametrize("name", STARS)
+@pytest.mark.parametrize("name", patterns.STARS)
 def test_stars_get_the_least_number_of_colours(name):
-    matrix, least, _ = STARS[name]
+    matrix, least, _ = patterns.STARS[name]
     colours = Sparsity.of(matrix).star_colours
     assert is_star(matrix, colours)
     assert colours.max() + 1 == least
@@ -157,14 +66,14 @@ def test_stars_get_the_least_number_of_colours(name):
 def test_any_order_of_the_columns_of_a_tridiagonal_matrix_has_three_colours():
     rng = np.random.default_rng(7)
     for n in [*range(3, 40), *range(40, 400, 9)]:
-        pattern = Sparsity.of(band(n, 1, 1)[:, rng.permutation(n)])
+        pattern = Sparsity.of(patterns.band(n, 1, 1)[:, rng.permutation(n)])
         assert valid(pattern, pattern.colours)
         assert pattern.colours.max() + 1 == 3
 
 
-@pytest.mark.parametrize("name", STARS)
+@pytest.mark.parametrize("name", patterns.STARS)
 def test_every_entry_can_be_read_off_a_star_colouring(name):
-    matrix = sparse.csr_array(STARS[name][0])
+    matrix = sparse.csr_array(patterns.STARS[name][0])
     pattern = Sparsity.of(matrix)
     half, places = pattern.halved()
     value = np.random.default_rng(3).normal(size=pattern.size)
@@ -178,7 +87,7 @@ def test_every_entry_can_be_read_off_a_star_colouring(name):
 def test_a_large_matrix_is_coloured_in_a_moment():
     n = 100_000
     order = np.random.default_rng(0).permutation(n)
-    pattern = Sparsity.of(band(n, 1, 1)[:, order])
+    pattern = Sparsity.of(patterns.band(n, 1, 1)[:, order])
     assert pattern.colours.max() == 2
     arrowhead = sparse.coo_array(
         (
@@ -193,8 +102,8 @@ def test_a_large_matrix_is_coloured_in_a_moment():
 
 
 def test_a_star_colouring_is_not_any_colouring():
-    assert not is_star(band(4, 1, 1).toarray(), np.array([0, 1, 0, 1]))
-    assert is_star(band(4, 1, 1).toarray(), np.array([0, 1, 0, 2]))
+    assert not is_star(patterns.band(4, 1, 1).toarray(), np.array([0, 1, 0, 1]))
+    assert is_star(patterns.band(4, 1, 1).toarray(), np.array([0, 1, 0, 2]))
 
 
 PATTERNS = st.integers(1, 12).flatmap(
@@ -226,7 +135,7 @@ def test_star_colours_of_random_patterns_are_valid(entries):
 
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "dia", "bsr"])
 def test_every_format_is_read_alike(form):
-    matrix = band(9, 1, 2)
+    matrix = patterns.band(9, 1, 2)
     found = Sparsity.of(matrix.asformat(form))
     expected = Sparsity.of(matrix.toarray() != 0)
     np.testing.assert_array_equal(found.starts, expected.starts)

@@ -147,7 +147,9 @@ def _lattices(starts: Ints, columns: Ints, places: Ints, least: int, grids: bool
 
     @cache
     def apart(strides: tuple[int, ...]) -> Ints:
-        there, here = (_digits(part, strides) for part in pairs)
+        if not strides:
+            return distances[:, None]
+        there, here = (np.stack(_digits(part, strides), axis=1) for part in pairs)
         return np.asarray(np.unique(there - here, axis=0))
 
     for modulus in range(least, 2 * least):
@@ -155,9 +157,9 @@ def _lattices(starts: Ints, columns: Ints, places: Ints, least: int, grids: bool
             factors = _factors(apart(strides), modulus)
             if factors is None:
                 continue
-            colours = _digits(places, strides) @ factors % modulus
-            taken = np.zeros((modulus, lengths.size), bool)
-            taken[colours.astype(np.int8)[columns], rows] = True
+            colours = np.add.reduce([*map(np.multiply, _digits(places, strides), factors)]) % modulus
+            taken = np.zeros(modulus * lengths.size, bool)
+            taken[(colours * lengths.size)[columns] + rows] = True
             if np.count_nonzero(taken) == columns.size:
                 yield colours
                 return
@@ -182,13 +184,13 @@ def _strides(distances: Sequence[int]) -> Iterator[tuple[int, ...]]:
     yield from ((line, plane) for line in wide for plane in wide if plane > line and plane % line == 0)
 
 
-def _digits(places: Ints, strides: Sequence[int]) -> Ints:
+def _digits(places: Ints, strides: Sequence[int]) -> list[Ints]:
     """Take places apart: along the line, across the lines, across the planes."""
     digits = []
     for stride in reversed(strides):
         across, places = np.divmod(places, stride)
         digits.append(across)
-    return np.stack([places, *reversed(digits)], axis=1)
+    return [places, *reversed(digits)]
 
 
 def _factors(apart: Ints, modulus: int) -> Ints | None:

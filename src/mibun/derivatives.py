@@ -376,8 +376,8 @@ def jacobian(
         Which entries can differ from 0, in shape (f(x).size, x.size): columns without a common row then move together,
         and f is called as often for a million columns as for a few. Of a sparse matrix all stored entries count, of
         an array those that are not 0. A `mibun.sparsity.Sparsity` keeps its colours for many calls. "detect" finds the
-        pattern by probing, in about 4·log2(x.size) calls for a few bands. Needs SciPy, a real f, arrays for x and
-        f(x), and no budget.
+        pattern by probing, in about 4·log2(x.size) calls for a few bands. Needs SciPy, a real f, and arrays for x and
+        f(x).
     {options}
 
     Returns
@@ -392,6 +392,14 @@ def jacobian(
     {errors}
     MissingDependency
         If `sparsity` is given and SciPy is not installed.
+
+    Notes
+    -----
+    With `sparsity` columns that have no row in common move in one call (A. Curtis, M. Powell and J. Reid, IMA J. Appl.
+    Math. 13 (1974) 117-119); each entry has its own step and bound, and one that needs more points gets them alone. The
+    result is compared with f along a random direction, in four calls: where a row differs, the pattern is probed again,
+    and entries that it missed are added and named in a note. A miss that is felt less than a millionth of its row stays
+    unseen, and makes other entries of the row wrong by as much. A `budget` counts calls of f.
 
     Examples
     --------

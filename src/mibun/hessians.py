@@ -70,17 +70,25 @@ def hessian(
     gradient : callable, optional
         From x to the gradient of f, built like x. The Hessian is then its Jacobian, for about 12 calls an entry of x
         and none for the pairs; f is not called, and `evaluations`, `budget`, `noise`, `vectorized` are about gradient.
+    sparsity : scipy.sparse matrix, array of bool or numbers, Sparsity or "detect", optional
+        Which entries can differ from 0: symmetric, of shape (x.size, x.size); of a sparse matrix all stored entries
+        count. Only these pairs are looked at, and with `gradient` many entries of x move together, so that it costs as
+        many calls for a million of them as for a few. "detect" finds the pattern: from f alone by about 8 values an
+        entry of x for a band. Needs SciPy, and an array for x.
     {options}
 
     Returns
     -------
     Derivative
         (*S, *S); for structures that of x, with the structure of x in each leaf. Its field `gradient` is the
-        gradient, which was paid for, and `evaluations` counts all points, those of the gradient among them.
+        gradient, which was paid for, and `evaluations` counts all points, those of the gradient among them. With
+        `sparsity` its fields that are like the value are scipy.sparse matrices of the pattern, (x.size, x.size).
 
     Raises
     ------
     {errors}
+    MissingDependency
+        If `sparsity` is given and SciPy is not installed.
 
     Notes
     -----
@@ -100,6 +108,12 @@ def hessian(
     Without a budget an axis takes at most 40 evaluations for the gradient and 32 more, and a pair at most 16. A budget
     is split in the proportion of 14 for an axis to 4 for a pair.
 
+    With a pattern, the result is compared with f along random directions. Where it differs, entries that the pattern
+    misses are looked for, added, and named in a note; what cannot be explained is unresolved. A miss that is felt less
+    than a millionth of all else in these directions stays unseen. With `gradient` columns are grouped by a star
+    colouring (T. Coleman and J. Moré, Math. Programming 28 (1984) 243-270), so that each entry, or its mirror image, is
+    alone in its row.
+
     Examples
     --------
     >>> import numpy as np
@@ -115,6 +129,15 @@ def hessian(
     >>> d = mb.hessian(None, [3.0, 4.0], gradient=lambda x: np.array([2 * x[0] * x[1], x[0] ** 2]))
     >>> bool(np.all(abs(d.value - [[8.0, 6.0], [6.0, 0.0]]) <= d.error)), bool(np.all(d.error < 1e-12))
     (True, True)
+
+    Where each entry of x meets a few others alone:
+
+    >>> def f(x):
+    ...     return np.sum(np.sin(x[:-1] * x[1:]))
+    >>> d = mb.hessian(f, np.full(50, 1.5), sparsity="detect")
+    >>> truth = np.cos(2.25) - 2.25 * np.sin(2.25)
+    >>> d.value.nnz, bool(abs(d.value[7, 8] - truth) <= d.error[7, 8] < 1e-8)
+    (148, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
     if gradient is not None and not callable(gradient):

@@ -221,23 +221,31 @@ class _Matrix:
     def wrong(self, pattern: Sparsity, table: Table, noise: Floats, fx: Floats) -> NDArray[np.intp]:
         """Give the rows whose change along a random direction is not that of their entries.
 
-        The change is measured with two steps, so that its own truncation is known; rows without a bound are left out.
+        The change is extrapolated from two lengths, and what that does to it bounds its own truncation; rows without a
+        bound are left out.
         """
-        x, size = self.evaluator.starts, np.abs(table.value[:, 0])
         (up, down, up2, down2), steps = self.along(self.direction(pattern, table))
-        whole, half, lengths = (up - down) / 2, up2 - down2, np.abs(steps)
-        off = np.abs(half - pattern.matrix(table.value[:, 0]) @ steps)
-        rounding = self.request.unit * (np.maximum(np.abs(fx), np.abs(up)) + pattern.matrix(size) @ np.abs(x)) + noise
-        error = table.truncation[:, 0] + table.rounding[:, 0] + AGREEMENT * size
-        missed = off > pattern.matrix(error) @ lengths + 2 * np.abs(whole - half) + 16 * rounding
+        half = up2 - down2
+        change = (half - (up - down) / 2) / 3  # of extrapolation
+        lengths, eps = np.abs(steps), 16 * self.request.unit
+        matrix = pattern.matrix(table.value[:, 0])
+        off = np.abs(half + change - matrix @ steps)
+        matrix.data = np.abs(matrix.data)
+        doubt = matrix @ (AGREEMENT * lengths + eps * np.abs(self.evaluator.starts))
+        matrix.data = table.truncation[:, 0] + table.rounding[:, 0]
+        doubt += matrix @ lengths + np.abs(change)
+        doubt += eps * np.maximum(np.abs(fx), np.abs(up)) + 16 * noise
+        missed = off > doubt
         missed[pattern.rows[np.flatnonzero(table.codes[:, 0] >= PASSING)]] = False
         return np.flatnonzero(missed)
 
     def direction(self, pattern: Sparsity, table: Table) -> Floats:
         """Draw a direction that is as long in each entry of x as f is smooth there, within the bounds."""
         x, (lower, upper) = self.evaluator.starts, self.bounds
-        steps = np.zeros(x.size)
-        steps[pattern.columns] = table.step[:, 0]  # that of one entry will do
+        steps, own = np.zeros(x.size), table.step[:, 0]
+        steps[pattern.columns] = own
+        shorter = np.flatnonzero(own < steps[pattern.columns])  # than another one of its column
+        np.minimum.at(steps, pattern.columns[shorter], own[shorter])
         known = (steps > 2.0**-60) & (steps < np.inf)  # those of a complex step are no lengths
         steps = np.where(known, SHORT * steps, LEAST * np.maximum(np.abs(x), 1.0))
         steps = np.maximum(steps, LEAST * np.abs(x))

@@ -187,9 +187,17 @@ class Sparsity:
         rows, columns = np.append(self.rows, other.rows), np.append(self.columns, other.columns)
         return Sparsity.from_entries(self.shape, rows, columns)
 
+    @cached_property
+    def narrow(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Give columns and starts as scipy.sparse stores them: in 32 bits where they fit."""
+        fits = max(self.size, *self.shape) < 2**31
+        kind = np.int32 if fits else np.int64
+        return self.columns.astype(kind), self.starts.astype(kind)
+
     def matrix(self, numbers: NDArray[Any]) -> Any:
-        """Give the scipy.sparse matrix that has these numbers in its entries, zeros among them."""
-        return sparse_matrices().csr_array((numbers, self.columns, self.starts), self.shape)
+        """Give the scipy.sparse matrix that has these numbers in its entries, zeros among them; nothing is shared."""
+        columns, starts = self.narrow
+        return sparse_matrices().csr_array((numbers, columns.copy(), starts.copy()), self.shape)
 
     def __repr__(self) -> str:
         return f"Sparsity(shape {self.shape}, {self.size:,} entries)"

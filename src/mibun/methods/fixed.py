@@ -259,11 +259,11 @@ def fixed_course(side: Side, x: Floats, fx: Floats, step: float | None, request:
     asked = np.array(offsets)[:, None] * h
     asked += x
     answers = yield np.arange(x.size), asked
-    points = {0.0: x} | dict(zip(offsets, asked, strict=True))
+    moved = {0.0: np.zeros(1)} | dict(zip(offsets, asked - x, strict=True))
     values = {0.0: fx} | dict(zip(offsets, answers, strict=True))
     with np.errstate(all="ignore"):
-        value, width = _quotient(side, points, values, 1)
-        truncation = np.abs(_quotient(side, points, values, 2)[0] - value)
+        value, width = _quotient(side, moved, values, 1)
+        truncation = np.abs(_quotient(side, moved, values, 2)[0] - value)
         truncation *= SAFETY
         truncation /= 2.0**side.accuracy - 1.0
         noise = np.abs(fx)
@@ -280,10 +280,11 @@ def fixed_course(side: Side, x: Floats, fx: Floats, step: float | None, request:
         done = np.isfinite(error) & (value != 0.0)
         if request.rtol or request.atol:
             done &= error <= request.atol + request.rtol * np.abs(value)
-        for one, other in pairwise(sorted(points)):
-            done &= points[one] < points[other]
+        if step is not None:  # it may vanish beside x
+            for one, other in pairwise(sorted(moved)):
+                done &= moved[one] < moved[other]
         if len(side.offsets) == 5 and side.name == "central":
-            done &= ~_kinks(x, h, points, values, noise)
+            done &= ~_kinks(h, moved, values, noise)
     return Common(done, value, truncation, rounding, h, noise)
 
 
@@ -293,24 +294,21 @@ def _textbook_steps(x: Floats, unit: float, accuracy: int) -> Floats:
     return steps
 
 
-def _quotient(side: Side, points: dict[float, Floats], values: dict[float, Any], factor: int) -> tuple[Floats, Floats]:
+def _quotient(side: Side, moved: dict[float, Floats], values: dict[float, Any], factor: int) -> tuple[Floats, Floats]:
     """Give what `difference` gives, of two points with opposite weights that are powers of two, and their distance."""
     (low, _), (high, _) = side.weighted
-    width = points[high * factor] - points[0.0]
-    width -= points[low * factor] - points[0.0]
+    width = moved[high * factor] - moved[low * factor]
     slope = values[high * factor] - values[low * factor]
     slope /= width
     return slope, width
 
 
-def _kinks(
-    x: Floats, h: Floats, points: dict[float, Floats], values: dict[float, Any], noise: Floats
-) -> NDArray[np.bool_]:
+def _kinks(h: Floats, moved: dict[float, Floats], values: dict[float, Any], noise: Floats) -> NDArray[np.bool_]:
     """Tell where `_kink` finds one."""
     slopes = []
     for offset in (-1.0, -2.0, 1.0, 2.0):
         slope = values[offset] - values[0.0]
-        slope /= points[offset] - x
+        slope /= moved[offset]
         slopes.append(slope)
     left, left2, right, right2 = slopes
     right2 -= right
