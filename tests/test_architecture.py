@@ -22,7 +22,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 #: From left to right: a name may import what stands in a group before its own; siblings do not import each other.
 LAYERS = (
-    ("errors",),
+    ("errors", "text"),
     ("structure",),
     ("result", "status", "stencil", "formula"),
     ("colouring",),

@@ -8,7 +8,6 @@ import operator
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +16,10 @@ from numpy.typing import DTypeLike, NDArray
 from mibun.errors import InputError, NotConverged
 from mibun.status import PASSING, STATUSES, Note, Status, StatusArray, counted, tally
 from mibun.structure import Structure, pick
+from mibun.text import WIDTH, clip, count, measured
 
 __all__ = ["Derivative", "Note", "Status", "StatusArray", "number"]
 
-WIDTH: Final = 100
 ROWS: Final = 12  # a table of at most so many elements shows all of them
 LIKE_VALUE: Final = ("value", "error", "truncation", "rounding", "step")
 ERROR_RULE: Final = "expected a bound of at least 0, never nan, and inf where the value is nan"
@@ -319,7 +318,7 @@ def _held(value: Any) -> str:
     """Describe in a few words what a Derivative holds."""
     if isinstance(value, dict | list | tuple):
         keys = [str(key) for key in value] if isinstance(value, dict) else []
-        return _clip(f"a {type(value).__name__} ({', '.join(keys)})" if keys else f"a {type(value).__name__}", 60)
+        return clip(f"a {type(value).__name__} ({', '.join(keys)})" if keys else f"a {type(value).__name__}", 60)
     if hasattr(value, "tocoo"):
         return f"a sparse matrix of shape {value.shape}"
     return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"the number {value!r}"
@@ -507,31 +506,31 @@ class _Elements:
     def rows(self, places: Sequence[int]) -> list[str]:
         """Write one line for each of some elements: name, value ± error, status and note, aligned."""
         table = [
-            (_clip(self.names(i), 40), _measured(self.value[i], self.error[i]), STATUSES[self.codes[i]].word)
+            (clip(self.names(i), 40), measured(self.value[i], self.error[i]), STATUSES[self.codes[i]].word)
             for i in places
         ]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         cells = ["  ".join(map(str.ljust, row, widths)) for row in table]
-        return [_clip(f"  {row}  {self.told(i)}") for row, i in zip(cells, places, strict=True)]
+        return [clip(f"  {row}  {self.told(i)}") for row, i in zip(cells, places, strict=True)]
 
 
 def _shape(structure: Structure) -> str:
     if structure.kind != "structure":
         return f"shape {structure.leaves[0].shape}"
-    leaves = [f"{_clip(leaf.name, 30)} {leaf.shape or ''}".rstrip() for leaf in structure.leaves]
+    leaves = [f"{clip(leaf.name, 30)} {leaf.shape or ''}".rstrip() for leaf in structure.leaves]
     return ", ".join(leaves[:4]) + (f" and {len(leaves) - 4} more" if len(leaves) > 4 else "")
 
 
 def _printed(derivative: Derivative) -> str:
     """Write a Derivative on one screen: at most 25 lines of 100 columns."""
-    evaluations = _count(derivative.evaluations, "evaluation")
+    evaluations = count(derivative.evaluations, "evaluation")
     if isinstance(derivative.status, Status):
-        number = _measured(derivative.value, derivative.error)
+        number = measured(derivative.value, derivative.error)
         lines = [f"Derivative({number}, {derivative.status}, {evaluations})"]
-        return "\n".join(lines + [_clip(f"  {note.told()}") for note in derivative.notes[:3]])
+        return "\n".join(lines + [clip(f"  {note.told()}") for note in derivative.notes[:3]])
     elements = _Elements.of(derivative)
     size = elements.codes.size
-    head = f"Derivative of {_count(size, 'element')}, {elements.shape}, {evaluations}: {tally(elements.codes)}"
+    head = f"Derivative of {count(size, 'element')}, {elements.shape}, {evaluations}: {tally(elements.codes)}"
     lines = textwrap.wrap(head, WIDTH, subsequent_indent="  ", max_lines=4, placeholder=" ...")
     if size <= ROWS:
         lines += elements.rows(range(size))
@@ -540,71 +539,22 @@ def _printed(derivative: Derivative) -> str:
         rows = elements.rows([*range(half), *elements.worst(half)])
         lines += [*rows[:half], f"  ... {size - half:,} more; the worst:", *rows[half:]]
     general = [note for note in derivative.notes if note.element is None]
-    return "\n".join(lines + [_clip(f"  {note}") for note in general[:3]])
+    return "\n".join(lines + [clip(f"  {note}") for note in general[:3]])
 
 
 def _complaint(derivative: Derivative) -> str:
     """Say which elements do not pass `Derivative.require`, why, and what to do."""
     kept = "d.value, d.error and d.status hold what was found"
     if isinstance(derivative.status, Status):
-        number, status = _measured(derivative.value, derivative.error), derivative.status
+        number, status = measured(derivative.value, derivative.error), derivative.status
         told = "".join(f"\n  {note.told()}" for note in derivative.notes)
         return f"the derivative {number} cannot be trusted: {status}{told}\n{status}: {status.value}\n{kept}"
     elements = _Elements.of(derivative)
     bad = elements.codes[elements.codes >= PASSING]
     shown = elements.worst(min(bad.size, 5))
-    lines = [f"{bad.size:,} of {_count(elements.codes.size, 'element')} cannot be trusted: {tally(bad)}".rstrip(": ")]
-    lines += [_clip(f"  {note}") for note in _doubts(derivative)[:3]]
+    lines = [f"{bad.size:,} of {count(elements.codes.size, 'element')} cannot be trusted: {tally(bad)}".rstrip(": ")]
+    lines += [clip(f"  {note}") for note in _doubts(derivative)[:3]]
     lines += elements.rows(shown)
     lines += [f"  ... {bad.size - len(shown):,} more"] if bad.size > len(shown) else []
     lines += [f"{status}: {status.value}" for status in counted(elements.codes[shown])]
     return "\n".join([*lines, kept])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def _clip(text: str, width: int = WIDTH) -> str:
-    """Make one line of at most `width` characters."""
-    line = " ".join(text.split("\n")).rstrip()
-    return line if len(line) <= width else line[: width - 3] + "..."
-
-
-def _measured(value: Any, error: Any) -> str:
-    """Write a number with as many digits as its error justifies, and the error rounded up."""
-    return f"{_digits(value, error)} ± {_bound(float(error))}"
-
-
-def _digits(value: Any, error: Any) -> str:
-    if isinstance(value, complex | np.complexfloating):
-        imaginary = _digits(value.imag, error)
-        return f"({_digits(value.real, error)}{'' if imaginary[0] == '-' else '+'}{imaginary}j)"
-    number, bound = float(value), float(error)
-    if not math.isfinite(number) or not math.isfinite(bound):
-        return _short(f"{number:.6g}")
-    if number == 0.0:
-        return "0"
-    digits = _exponent(number) - _exponent(bound) + 1 if bound else 17
-    # beyond 16 digits the shortest text that reads back as the same float is more honest
-    return _short(repr(number) if digits > 16 else f"{number:#.{max(digits, 1)}g}")
-
-
-def _bound(error: float) -> str:
-    """Write an error with one digit, two after a leading 1, rounded up: it stays a bound."""
-    if error == 0.0 or not math.isfinite(error):
-        return f"{error:.0f}"
-    exact = Decimal(f"{error:.9e}")  # 3.0000000000000004e-9 is 3e-9, not 4e-9
-    last = exact.adjusted() - (exact.as_tuple().digits[0] == 1)
-    return _short(f"{float(exact.quantize(Decimal((0, (1,), last)), rounding=ROUND_CEILING)):.2g}")
-
-
-def _exponent(number: float) -> int:
-    """Power of ten of the leading digit; by the text, since log10 is one off at some powers."""
-    return Decimal(repr(number)).adjusted()
-
-
-def _short(text: str) -> str:
-    """Drop a bare point and the zeros of an exponent: ``1.e-09`` is ``1e-9``."""
-    mantissa, mark, exponent = text.partition("e")
-    return mantissa.removesuffix(".") + (f"e{int(exponent)}" if mark else "")

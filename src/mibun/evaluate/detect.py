@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
 #: Blocks to begin with: each is probed alone.
 BLOCKS: Final = 16
-#: Changes of x that are tried: their size relative to |x|, or to 1 where it is 0, and the least |x| that is taken so. The
-#: second attempt follows where f changed by what the first did not see, as it does at x = 1e-17.
+#: Changes of x that are tried: their size relative to |x|, or to 1 where it is 0, and the least |x| that is taken so.
+#: The second attempt follows where f changed by what the first did not see, as it does at x = 1e-17.
 CHANGES: Final = ((2.0**-7, 0.0), (2.0**-3, 1.0))
 #: How often a noisy f is evaluated again at a point, and what exceeds its noise, in units of what was seen there.
 AGAIN: Final = 4
@@ -77,7 +77,8 @@ def moved_within(centre: Floats, bounds: Bounds, relative: float, least: float, 
     """Give for each entry of x another value, within the bounds."""
     lower, upper = bounds
     rng = np.random.default_rng(seed)
-    change = relative * np.where(centre == 0, 1.0, np.maximum(np.abs(centre), least)) * rng.uniform(0.5, 1.0, centre.size)
+    size = np.where(centre == 0, 1.0, np.maximum(np.abs(centre), least))
+    change = relative * size * rng.uniform(0.5, 1.0, centre.size)
     change = np.copysign(change, rng.uniform(-1.0, 1.0, centre.size))
     moved = centre + change
     moved = np.where((moved > upper) | (moved < lower), centre - change, moved)
