@@ -213,9 +213,9 @@ class _Matrix:
         table = Table.of(lead_coloured(self.method, self.request, evaluator, fx, bounds))
         evaluator.limit = budget
         noise = np.zeros(half.shape[0])
-        for bundle in half.bundles:  # a colour has one entry of a row at most
-            rows = half.rows[bundle]
-            noise[rows] = np.maximum(noise[rows], table.noise[bundle, 0])
+        filled = np.flatnonzero(np.diff(half.starts))
+        if filled.size:
+            noise[filled] = np.maximum.reduceat(table.noise[:, 0], half.starts[filled])
         return (table if places is None else table.at(places)), noise
 
     def wrong(self, pattern: Sparsity, table: Table, noise: Floats, fx: Floats) -> NDArray[np.intp]:
