@@ -9,6 +9,7 @@ from mibun import __version__
 from mibun.cli.derivative import derivative
 from mibun.cli.gradient import gradient
 from mibun.cli.learn import learn
+from mibun.cli.store import store
 from mibun.errors import MibunError
 
 __all__ = ["run"]
@@ -29,6 +30,7 @@ def mibun(context: click.Context) -> None:
 mibun.add_command(derivative)
 mibun.add_command(gradient)
 mibun.add_command(learn)
+mibun.add_command(store)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

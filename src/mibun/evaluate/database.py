@@ -43,7 +43,7 @@ SCHEMA: Final = (
     "CREATE TABLE headers (id INTEGER PRIMARY KEY, header TEXT NOT NULL UNIQUE)",
     """CREATE TABLE evaluations (
         name INTEGER NOT NULL REFERENCES names,
-        digest BLOB NOT NULL,                         -- BLAKE2b, 16 bytes, of the header of x, a 0 and the bytes of x
+        digest BLOB NOT NULL,                         -- first 16 bytes of SHA-256 of: header of x, a 0, bytes of x
         repeat INTEGER NOT NULL,                      -- 0, 1, ...: how often x was asked for before in the same run
         status TEXT NOT NULL,                         -- ok, not finite, outside, raised, killed, timeout
         seconds REAL NOT NULL,                        -- that f took

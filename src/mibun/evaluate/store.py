@@ -23,10 +23,10 @@ that evaluate one point at the same time, both go on with the value of the faste
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from mibun.errors import InputError, SourceChanged
 from mibun.evaluate.database import PATIENCE, Database, store_path
@@ -37,6 +37,9 @@ from mibun.evaluate.source import source_hash
 from mibun.evaluate.values import opened
 
 __all__ = ["Run", "Store"]
+
+#: Bytes of a digest that are kept: a chance of 1e-15 that any two of 1e12 points share one.
+DIGEST: Final = 16
 
 
 class Store:
@@ -196,14 +199,14 @@ class Run:
         return self._rows.write([(key, share, value) for key, value in zip(keys, values, strict=True)], self._source)
 
     def _keyed(self, points: list[Coded]) -> list[Key]:
-        keys, asked, header, hasher = [], self._asked, None, blake2b(digest_size=16)
+        keys, asked, header, hasher = [], self._asked, None, sha256()
         for point in points:
             if point.header != header:
                 header = point.header
-                hasher = blake2b(header.encode() + b"\0", digest_size=16)
+                hasher = sha256(header.encode() + b"\0")
             hashed = hasher.copy()
             hashed.update(point.data)
-            digest = hashed.digest()
+            digest = hashed.digest()[:DIGEST]
             repeat = asked.get(digest, 0)
             asked[digest] = repeat + 1
             keys.append(Key(digest, repeat, point))
