@@ -16,14 +16,16 @@ Examples:
   mibun store plant.db --json
 
 \b
-Values are replayed, and so are points outside of the domain of f; the others
-were raised, killed or timed out, and are tried again by the next call.
+Failures are points at which f raised, was killed or timed out: the next call
+tries them again. All others are replayed, those outside of the domain of f
+(ValueError, ArithmeticError) and without a finite value, too.
 
 \b
 Exit status: 0 done, 2 no store, a damaged or a newer one (it stays as it is).
 """
-#: Statuses of rows that are no answers.
-FAILURES = ("raised", "killed", "timeout")
+#: Statuses of rows that are no answers, and of answers that are no finite numbers, in words.
+FAILURES = {"raised": "raised", "killed": "killed", "timeout": "timed out"}
+SPECIAL = {"outside": "outside of the domain", "not finite": "not finite"}
 
 
 @click.command(epilog=_EPILOG, short_help="Say what a store of evaluations holds.")
@@ -49,7 +51,7 @@ def store(path: str, as_json: bool) -> int:
 
 
 def _show(found: list[Summary]) -> None:
-    """Print a table; as wide as it needs where no terminal limits it."""
+    """Print a table, as wide as it needs where no terminal limits it, and below it what is not plainly a value."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -59,15 +61,19 @@ def _show(found: list[Summary]) -> None:
         console = Console(highlight=False, width=10_000)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("name", overflow="fold")
-    for title in ("evaluations", "not finite", "outside", "failures", "seconds", "last"):
-        table.add_column(title, justify="right", no_wrap=title != "failures")
-    for name, counts, seconds, last in found:
-        failures = [f"{counts[status]:,} {status}" for status in FAILURES if status in counts]
-        cells = [f"{sum(counts.values()):,}", *(f"{counts.get(status, 0):,}" for status in ("not finite", "outside"))]
+    for title in ("evaluations", "failures", "seconds", "last"):
+        table.add_column(title, justify="right", no_wrap=True)
+    remarks = []
+    for summary in found:
+        name, counts, seconds, last = summary
+        failures = sum(counts.get(status, 0) for status in FAILURES)
         moment = "-" if last is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(last))
-        cells += [", ".join(failures) or "0", f"{seconds:,.1f}", moment]
-        table.add_row(Text(_plain(name)), *cells)
+        table.add_row(Text(_plain(name)), f"{sum(counts.values()):,}", f"{failures:,}", f"{seconds:,.1f}", moment)
+        told = [f"{counts[status]:,} {words}" for status, words in {**FAILURES, **SPECIAL}.items() if status in counts]
+        remarks += [f"{_plain(name)}: {', '.join(told)}"] if told else []
     console.print(table)
+    if remarks:
+        click.echo("\n" + "\n".join(remarks))
 
 
 def _plain(name: str) -> str:

@@ -100,7 +100,7 @@ class Database:
     path : Path
         Checked by `store_path`. What is not there, or empty, becomes a new store.
     write : bool
-        False: only to be read; it must be there.
+        False: only to be read, also from a read-only disk; it must be there.
     patience : float
         Seconds to wait for other processes.
 
@@ -156,19 +156,31 @@ class Database:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             _check_magic(self.path, self.write)
-            mode = "rwc" if self.write else "ro"
-            address = f"{self.path.as_uri()}?mode={mode}"
-            connection = sqlite3.connect(
-                address, uri=True, timeout=self.patience, isolation_level=None, check_same_thread=False
-            )
             try:
-                self._patiently(lambda: self._prepare(connection))
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+                self._connection = self._connected("mode=rwc" if self.write else "mode=rw")
+            except sqlite3.OperationalError as reason:
+                # On a read-only disk SQLite must be told that nobody writes, or it wants files beside this one.
+                log = self.path.with_name(f"{self.path.name}-wal")
+                if self.write or _code(reason) != sqlite3.SQLITE_CANTOPEN or log.exists():
+                    raise
+                self._connection = self._connected("mode=ro&immutable=1")
             _LIVE.add(self)
         return self._connection
+
+    def _connected(self, mode: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?{mode}",
+            uri=True,
+            timeout=self.patience,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self._patiently(lambda: self._prepare(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _patiently(self, action: Callable[[], Result]) -> Result:
         """Try again where SQLite does not wait although it was told to."""
@@ -222,8 +234,7 @@ class Database:
             return False
         if application or tables:
             raise FormatError(
-                f"{self.path} is a SQLite database of another program, and stays as it is; give the path of a store "
-                "that mibun wrote, or of a file that is not there yet"
+                f"{self.path} is a SQLite database of another program, and stays as it is; {_advice(self.write)}"
             )
         return True
 
@@ -281,10 +292,11 @@ def _check_magic(path: Path, write: bool) -> None:
     except OSError as reason:
         raise StoreError(f"the store cannot be read: {path} ({reason.strerror}). Check its permissions") from reason
     if head and head != MAGIC:
-        raise FormatError(
-            f"{path} is no SQLite database, or a damaged one, and stays as it is; give the path of a store that mibun "
-            "wrote, or of a file that is not there yet"
-        )
+        raise FormatError(f"{path} is no SQLite database, or a damaged one, and stays as it is; {_advice(write)}")
+
+
+def _advice(write: bool) -> str:
+    return "give the path of a store that mibun wrote" + ", or of a file that is not there yet" * write
 
 
 def _code(reason: sqlite3.Error) -> int:
