@@ -88,12 +88,13 @@ def encode_stack(stack: Any, count: int, name: str) -> list[Coded]:
         If the first axis of a leaf does not count the rows, and as `encode` does.
     """
     structure = Structure.of(stack, name=name)
-    arrays = [as_array(part, name) for part in structure.parts(stack)]
-    for array in arrays:
+    arrays = []
+    for part in structure.parts(stack):
+        array = as_array(part, name)
         if array.shape[:1] != (count,):
-            raise InputError(
-                f"{name} has a leaf of shape {array.shape}; expected {count} as the length of its first axis"
-            )
+            raise InputError(f"{name} has a leaf of shape {array.shape}; expected its first axis to count {count} rows")
+        # an entry of an array, which such a row is, has the byte order of the machine
+        arrays.append(array if array.ndim > 1 else array.astype(array.dtype.newbyteorder("="), copy=False))
     kinds = [[_dtype_text(array.dtype), *([list(array.shape[1:])] if array.ndim > 1 else [])] for array in arrays]
     header = _json([_written(structure.outline, name), *kinds])
     finite = np.logical_and.reduce([np.isfinite(array.reshape(count, -1)).all(axis=1) for array in arrays]).tolist()
@@ -120,7 +121,7 @@ def decode(header: str, data: bytes) -> Any:
             parts.append(decoder(data[begin : begin + size]))
             begin += size
         value = _built(outline, parts)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as reason:
+    except (struct.error, ValueError, TypeError, LookupError, AttributeError, RecursionError) as reason:
         raise FormatError(f"the value {header[:80]} cannot be read: {reason}") from reason
     if begin != len(data):
         raise FormatError(f"the value {header[:80]} has {len(data)} bytes; expected {begin}")

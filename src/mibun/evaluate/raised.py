@@ -48,7 +48,7 @@ def decode_raised(header: str, data: bytes, text: str) -> Exception:
         _, module, name, base = json.loads(header)
         arguments = json.loads(data)
         stand_in = _stand_in(module, name, base)
-    except (ValueError, TypeError, KeyError) as reason:
+    except (ValueError, TypeError, KeyError, AttributeError) as reason:
         raise FormatError(f"the exception {header[:80]} cannot be read: {reason}") from reason
     kind = loaded_class(module, name)
     if kind is not None and issubclass(kind, OUTSIDE) and arguments is not None:
