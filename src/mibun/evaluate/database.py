@@ -126,14 +126,8 @@ class Database:
         with self._lock:
             try:
                 connection = self._opened()
-                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                try:
+                with _transaction(connection, write):
                     yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
             except sqlite3.Error as reason:
                 raise self._in_words(reason) from reason
 
@@ -210,21 +204,14 @@ class Database:
         connection.execute("PRAGMA fullfsync = 1")
         connection.execute("PRAGMA checkpoint_fullfsync = 1")
         if empty:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(connection, write=True):
                 if self._version(connection)[2] == 0:  # nobody else was faster
                     for statement in SCHEMA:
                         connection.execute(statement)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
 
     def _is_empty(self, connection: sqlite3.Connection) -> bool:
-        connection.execute("BEGIN")
-        application, version, tables = self._version(connection)
-        connection.execute("COMMIT")
+        with _transaction(connection):
+            application, version, tables = self._version(connection)
         if application == APPLICATION and version > FORMAT:
             raise FormatError(
                 f"{self.path} was written by a newer mibun (format {version}; this one reads {FORMAT}); "
@@ -256,7 +243,7 @@ class Database:
                 "the disk did not take it, it may be full or a limit on the size of files be reached: {}; what is "
                 "stored is intact. Make room",
             ),
-            sqlite3.SQLITE_READONLY: (StoreError, "the store is read-only: {}. Allow writing, or give another path"),
+            sqlite3.SQLITE_READONLY: (StoreError, "the store is read-only: {}. Allow writing to it"),
             sqlite3.SQLITE_CANTOPEN: (StoreError, "the store cannot be opened: {}. Check its permissions"),
             sqlite3.SQLITE_PERM: (StoreError, "the store cannot be opened: {}. Check its permissions"),
             sqlite3.SQLITE_BUSY: (
@@ -271,6 +258,18 @@ class Database:
         kind, sentence = words[code]
         again = "" if kind is FormatError else ", and make the same call again: nothing that is stored is repeated"
         return kind(sentence.format(text) + again)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, write: bool = False) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _damaged(what: str) -> str:
