@@ -77,12 +77,13 @@ def test_a_file_that_is_no_sqlite_file(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-@pytest.mark.parametrize("application", [0, 77])
-def test_a_database_of_another_program(tmp_path: Path, mode: str, application: int) -> None:
+@pytest.mark.parametrize(("application", "tables"), [(0, 1), (77, 1), (77, 0)])
+def test_a_database_of_another_program(tmp_path: Path, mode: str, application: int, tables: int) -> None:
     connection = sqlite3.connect(tmp_path / "a.db")
     connection.execute(f"PRAGMA journal_mode = {mode}")
     connection.execute(f"PRAGMA application_id = {application}")
-    connection.execute("CREATE TABLE names (id, name)")
+    if tables:
+        connection.execute("CREATE TABLE names (id, name)")
     connection.commit()
     connection.close()
     refused(tmp_path / "a.db", FormatError, "a SQLite database of another program, and stays as it is")
@@ -306,7 +307,7 @@ def test_permissions(tmp_path: Path, what: str) -> None:
     assert done.returncode == 0, done.stderr
     expected = {
         "file": "the store is read-only",
-        "folder": "the store cannot be opened",
+        "folder": "Allow writing to it and to its folder",
         "unreadable": "the store cannot be read",
     }
     assert expected[what] in done.stdout

@@ -243,7 +243,7 @@ class Database:
                 "the disk did not take it, it may be full or a limit on the size of files be reached: {}; what is "
                 "stored is intact. Make room",
             ),
-            sqlite3.SQLITE_READONLY: (StoreError, "the store is read-only: {}. Allow writing to it"),
+            sqlite3.SQLITE_READONLY: (StoreError, "the store is read-only: {}. Allow writing to it and to its folder"),
             sqlite3.SQLITE_CANTOPEN: (StoreError, "the store cannot be opened: {}. Check its permissions"),
             sqlite3.SQLITE_PERM: (StoreError, "the store cannot be opened: {}. Check its permissions"),
             sqlite3.SQLITE_BUSY: (
