@@ -188,7 +188,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
             connection.execute(f"PRAGMA max_page_count = {pages + 10}")
         reached, error = fill(store, 50, 20)
         assert "the disk is full" in str(error)
-        assert "what is stored is intact. Free some space, and make the same call again" in str(error)
+        assert "What is stored is intact: free some space, and make the same call again" in str(error)
         assert reached > 50
         with store._database.transaction() as connection:
             connection.execute("PRAGMA max_page_count = 1000000")
@@ -307,7 +307,7 @@ def test_permissions(tmp_path: Path, what: str) -> None:
     assert done.returncode == 0, done.stderr
     expected = {
         "file": "the store is read-only",
-        "folder": "Allow writing to it and to its folder",
+        "folder": "allow writing to it and to its folder",
         "unreadable": "the store cannot be read",
     }
     assert expected[what] in done.stdout
@@ -395,3 +395,26 @@ def test_a_file_that_is_locked_at_once_is_tried_again(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Database, "_prepare", locked_at_first)
     Database(tmp_path / "a.db").close()
     assert len(tries) == 4
+
+
+def test_a_path_with_braces_is_told_as_it_is(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a{0}{b}.db")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError) as caught:
+        Store(path, "f", patience=0.01)
+    assert f"find it with: fuser {path}" in str(caught.value)
+    other.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")
+def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+    path, files = filled(tmp_path / "a.db"), Path("/proc/self/fd")
+    before = len(list(files.iterdir()))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError) as caught:  # and the traceback, which holds on to everything, is kept
+        Store(path, "f", patience=0.01)
+    other.close()
+    assert caught.value.__traceback__ is not None
+    assert len(list(files.iterdir())) == before

@@ -117,8 +117,12 @@ class Database:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         _watch_forks()
-        with self.transaction(write):
-            pass
+        try:
+            with self.transaction(write):
+                pass
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self, write: bool = False) -> Iterator[sqlite3.Connection]:
@@ -129,6 +133,8 @@ class Database:
                 with _transaction(connection, write):
                     yield connection
             except sqlite3.Error as reason:
+                if not _code(reason):  # no fault of the file
+                    raise
                 raise self._in_words(reason) from reason
 
     def close(self) -> None:
@@ -233,31 +239,29 @@ class Database:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return application, version, tables
 
-    def _in_words(self, reason: sqlite3.Error) -> Exception:
-        """Say what an error of SQLite means for the store; one that is a mistake of mibun's stays as it is."""
-        code, text = _code(reason), f"{self.path} ({reason})"
-        words: dict[int, tuple[type[MibunError], str]] = {
-            sqlite3.SQLITE_FULL: (StoreError, "the disk is full: {}; what is stored is intact. Free some space"),
+    def _in_words(self, reason: sqlite3.Error) -> MibunError:
+        """Say what an error of SQLite means for the store, and what to do."""
+        code, what = _code(reason), f"{self.path} ({reason})"
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return FormatError(
+                f"the store is damaged: {what}; it stays as it is. Save what can be read with: sqlite3 FILE .recover | "
+                "sqlite3 NEW, or give the path of a new file"
+            )
+        words = {
+            sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
             sqlite3.SQLITE_IOERR: (
-                StoreError,
-                "the disk did not take it, it may be full or a limit on the size of files be reached: {}; what is "
-                "stored is intact. Make room",
+                "the disk did not take it, it may be full or a limit on the size of files be reached",
+                "make room",
             ),
-            sqlite3.SQLITE_READONLY: (StoreError, "the store is read-only: {}. Allow writing to it and to its folder"),
-            sqlite3.SQLITE_CANTOPEN: (StoreError, "the store cannot be opened: {}. Check its permissions"),
-            sqlite3.SQLITE_PERM: (StoreError, "the store cannot be opened: {}. Check its permissions"),
+            sqlite3.SQLITE_READONLY: ("the store is read-only", "allow writing to it and to its folder"),
+            sqlite3.SQLITE_CANTOPEN: ("the store cannot be opened", "check permissions, of its folder too"),
             sqlite3.SQLITE_BUSY: (
-                StoreError,
-                f"another process has held the store for {self.patience:g} s: {{}}. Find it with: fuser {self.path}",
+                f"another process has held the store for {self.patience:g} s",
+                f"find it with: fuser {self.path}",
             ),
-            sqlite3.SQLITE_CORRUPT: (FormatError, _damaged("{}")),
-            sqlite3.SQLITE_NOTADB: (FormatError, _damaged("{}")),
         }
-        if code not in words:
-            return reason
-        kind, sentence = words[code]
-        again = "" if kind is FormatError else ", and make the same call again: nothing that is stored is repeated"
-        return kind(sentence.format(text) + again)
+        event, advice = words.get(code, ("the store cannot be used", "see what SQLite says of this"))
+        return StoreError(f"{event}: {what}. What is stored is intact: {advice}, and make the same call again")
 
 
 @contextmanager
@@ -270,13 +274,6 @@ def _transaction(connection: sqlite3.Connection, write: bool = False) -> Iterato
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _damaged(what: str) -> str:
-    return (
-        f"the store is damaged: {what}; it stays as it is. Save what can be read with: sqlite3 FILE .recover | "
-        "sqlite3 NEW, or give the path of a new file"
-    )
 
 
 def _check_magic(path: Path, write: bool) -> None:

@@ -119,9 +119,12 @@ class Rows:
                 f"{path} is damaged: a value of {self.name!r} is not as it was written. The file stays as it is; give "
                 "the path of a new one"
             )
-        if status != "outside":
-            return Outcome("ok", decode(header, data), seconds=seconds, worker=worker)
-        error = decode_raised(header, data, text)
+        try:
+            if status != "outside":
+                return Outcome("ok", decode(header, data), seconds=seconds, worker=worker)
+            error = decode_raised(header, data, text)
+        except FormatError as reason:
+            raise FormatError(f"{path}: {reason}") from reason
         error.add_note(f"f did not raise this now: {path} has it from an earlier run, under {self.name!r}")
         return Outcome("raised", error=error, text=text, seconds=seconds, worker=worker)
 

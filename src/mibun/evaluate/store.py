@@ -68,7 +68,11 @@ class Store:
         checked = store_path(path)
         self.name = _checked_name(name, path)
         self._database = Database(checked, patience=patience)
-        self._rows = Rows(self._database, self.name)
+        try:
+            self._rows = Rows(self._database, self.name)
+        except BaseException:
+            self._database.close()
+            raise
         self._source: tuple[Any, str | None] = (None, None)
         self._warned: set[str] = set()
 
