@@ -99,6 +99,8 @@ def kills(rounds: int, seed: int, folder: Path) -> Tally:
             points += len(acknowledged)
             acknowledged.clear()
             store.unlink(missing_ok=True)
+        if not (number + 1) % 50:
+            print(f"{number + 1}: {lost} lost, {repeated} repeated, {damaged} damaged", file=sys.stderr)
     return Tally(rounds, evaluations, points, lost, repeated, damaged)
 
 
