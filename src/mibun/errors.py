@@ -7,11 +7,13 @@
     │   ├── DataError                  a data file or a dataset: corrupt, truncated, foreign, inconsistent
     │   └── FormatError                a file that mibun wrote: of another shape, or of a newer version
     ├── NotConverged (ArithmeticError) Derivative.require() met an element without a trustworthy number
+    ├── StoreError (OSError)           a store cannot be read or written now: full disk, no permission, held by others
     ├── DownloadError (OSError)        data could not be fetched: no network, a broken mirror, wrong bytes
     └── MissingDependency (ImportError) an optional package is not installed; the message is the install line
 
     MibunWarning (UserWarning)
-    └── FunctionUnchanged              f gave the same value at every point that was tried
+    ├── FunctionUnchanged              f gave the same value at every point that was tried
+    └── SourceChanged                  a store has values of another source of f under the same name
 """
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "MibunWarning",
     "MissingDependency",
     "NotConverged",
+    "SourceChanged",
+    "StoreError",
 ]
 
 
@@ -47,6 +51,10 @@ class NotConverged(MibunError, ArithmeticError):
     """`Derivative.require` met an element without a trustworthy number."""
 
 
+class StoreError(MibunError, OSError):
+    """A store cannot be read or written now; what it holds already is intact, and stays."""
+
+
 class DownloadError(MibunError, OSError):
     """Data could not be fetched: no network, a broken mirror, or bytes with the wrong checksum."""
 
@@ -66,3 +74,7 @@ class MibunWarning(UserWarning):
 
 class FunctionUnchanged(MibunWarning):
     """f gave the same value at every point that was tried, so all derivatives are zero."""
+
+
+class SourceChanged(MibunWarning):
+    """A store has values under this name that another source of f gave."""

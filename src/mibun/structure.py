@@ -111,6 +111,11 @@ class _Branch:
             return children
         return tuple(children) if self.type is tuple else self.type._make(children)  # type: ignore[attr-defined]
 
+    @property
+    def outline(self) -> list[Any]:
+        children = [c if isinstance(c, int) else c.outline for c in self.children]
+        return [dict if issubclass(self.type, dict) else self.type, list(self.keys), children]
+
     def entries(self, x: Any, name: str, partly: bool = False) -> Iterator[Any]:
         """Take `x`, which must be built like this branch, into its children.
 
@@ -201,6 +206,11 @@ class Structure:
         if isinstance(self._root, _Branch):
             return "structure"
         return "number" if self.leaves[0].number else "array"
+
+    @property
+    def outline(self) -> Any:
+        """How it is nested: an int is the number of a leaf, a list is [type, keys, children]; no shapes, no dtypes."""
+        return self._root if isinstance(self._root, int) else self._root.outline
 
     def parts(self, x: Any, *, name: str = "x", partly: bool = False) -> list[Any]:
         """Take `x`, built like this structure, apart: what stands at each leaf, as it is, unchecked.

@@ -10,6 +10,7 @@ from mibun.cli.derivative import derivative
 from mibun.cli.gradient import gradient
 from mibun.cli.hessian import hessian
 from mibun.cli.learn import learn
+from mibun.cli.store import store
 from mibun.errors import MibunError
 
 __all__ = ["run"]
@@ -31,6 +32,7 @@ mibun.add_command(derivative)
 mibun.add_command(gradient)
 mibun.add_command(hessian)
 mibun.add_command(learn)
+mibun.add_command(store)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

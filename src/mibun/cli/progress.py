@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
+from mibun.evaluate.progress import clock
 from mibun.learn import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-__all__ = ["Bar", "Lines", "choose_display", "human", "percent", "say"]
+__all__ = ["Bar", "Lines", "choose_display", "clock", "human", "percent", "say"]
 
 #: Seconds between two looks at the training: for the bar, and for plain lines.
 BAR_EVERY, LINE_EVERY = 0.1, 10.0
@@ -171,10 +172,3 @@ def human(count: int) -> str:
 def percent(share: float) -> str:
     """Write a share as `97.2 %`."""
     return f"{100 * share:.1f} %"
-
-
-def clock(seconds: float) -> str:
-    """Write a time as `0:07`, `12:34` or `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

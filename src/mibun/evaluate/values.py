@@ -11,7 +11,7 @@ from mibun.errors import InputError
 from mibun.result import Derivative
 from mibun.structure import Structure, as_array
 
-__all__ = ["Values"]
+__all__ = ["Values", "opened"]
 
 #: What a row holds where f is not defined.
 NAN: Final = float("nan")
@@ -44,7 +44,7 @@ class Values:
         """Find the layout of what f returned at x."""
         if value is None:
             raise InputError("f returned None at x; expected a number or an array: is a return missing in f?")
-        structure = Structure.of(_opened(value), name="f(x)")
+        structure = Structure.of(opened(value), name="f(x)")
         is_complex = structure.dtype.kind == "c"
         number = structure.leaves[0].shape == () == structure.leaves[-1].path and not is_complex
         return cls(structure, is_complex, number, isinstance(value, float))
@@ -79,7 +79,7 @@ class Values:
 
     def numbers(self, value: Any, analytic: bool = False) -> NDArray[Any] | None:
         """Do the same, and give the row as an array of its own."""
-        vector = self._vector(_opened(value))
+        vector = self._vector(opened(value))
         if analytic and self.complex:
             raise InputError(REAL_ONLY)
         if analytic:
@@ -121,9 +121,7 @@ class Values:
             If the first axis does not count the points, or the other axes differ from f at x.
         """
         columns = []
-        for leaf, part in zip(
-            self.structure.leaves, self.structure.parts(_opened(value), name="f(stack)"), strict=True
-        ):
+        for leaf, part in zip(self.structure.leaves, self.structure.parts(opened(value), name="f(stack)"), strict=True):
             array = as_array(part, "f(stack)")
             if array.shape != (count, *leaf.shape) or array.dtype.kind not in "fciu":
                 raise InputError(
@@ -158,7 +156,7 @@ def _wide(value: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _opened(value: Any) -> Any:
+def opened(value: Any) -> Any:
     """Take the value of a Derivative, for an f that differentiates inside; anything else is meant as it is."""
     return value.value if isinstance(value, Derivative) else value
 
