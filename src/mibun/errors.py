@@ -8,6 +8,7 @@
     │   └── FormatError                a file that mibun wrote: of another shape, or of a newer version
     ├── NotConverged (ArithmeticError) Derivative.require() met an element without a trustworthy number
     ├── DownloadError (OSError)        data could not be fetched: no network, a broken mirror, wrong bytes
+    ├── WorkerError (RuntimeError)     processes that evaluate f cannot be started, or are lost for good
     └── MissingDependency (ImportError) an optional package is not installed; the message is the install line
 
     MibunWarning (UserWarning)
@@ -24,6 +25,7 @@ __all__ = [
     "MibunWarning",
     "MissingDependency",
     "NotConverged",
+    "WorkerError",
 ]
 
 
@@ -49,6 +51,10 @@ class NotConverged(MibunError, ArithmeticError):
 
 class DownloadError(MibunError, OSError):
     """Data could not be fetched: no network, a broken mirror, or bytes with the wrong checksum."""
+
+
+class WorkerError(MibunError, RuntimeError):
+    """Processes that evaluate f cannot be started, or what runs them is lost for good."""
 
 
 class MissingDependency(MibunError, ImportError):
