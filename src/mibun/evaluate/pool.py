@@ -9,6 +9,7 @@ No point is sent ahead to a worker that is busy: a slow one would hold it up whi
 either could have done it. The price is one way through the pipe for every point (`benchmarks/evaluate.py`).
 """
 
+import math
 import os
 import selectors
 import sys
@@ -20,7 +21,7 @@ from typing import Any, Final
 from mibun.errors import InputError, WorkerError
 from mibun.evaluate import worker as says
 from mibun.evaluate.outcome import Outcome
-from mibun.evaluate.process import Process, dismiss, place, share_of_cores
+from mibun.evaluate.process import Process, dismiss, share_of_cores
 from mibun.evaluate.shipping import Shipped, unsealed
 from mibun.evaluate.task import KILLS, Task, late
 
@@ -104,9 +105,11 @@ class Pool:
         """
         until = None if seconds is None else time.monotonic() + seconds
         while not self._done and (self._waiting or len(self._idle) < len(self._processes)):
-            for key, _ in self._selector.select(self._patience(until)):
+            events = self._selector.select(self._patience(until))
+            for key, _ in events:
                 self._serve(key.data)
-            self._look()
+            if self.timeout is not None or not events:
+                self._look()
             self._dispatch()
             if until is not None and time.monotonic() >= until:
                 break
@@ -139,7 +142,7 @@ class Pool:
                 self._selector.register(process.channel, selectors.EVENT_READ, process)
             task = self._waiting.popleft()
             try:
-                process.begin(task, place())
+                process.begin(task)
             except Exception:
                 self._idle.append(process)
                 raise
@@ -147,24 +150,28 @@ class Pool:
 
     def _watch(self, process: Process) -> None:
         """Wait until the socket takes more, if something is left to be sent."""
-        writing = selectors.EVENT_WRITE if process.channel.stuck else 0
-        if self._selector.get_key(process.channel).events != selectors.EVENT_READ | writing:
+        if process.channel.stuck is not process.watched:
+            process.watched = process.channel.stuck
+            writing = selectors.EVENT_WRITE if process.watched else 0
             self._selector.modify(process.channel, selectors.EVENT_READ | writing, process)
 
     def _patience(self, until: float | None) -> float:
         """Give the seconds to wait for a message: until the next thing that is to be looked at."""
+        if self.timeout is None and until is None:
+            return LOOK
         now = time.monotonic()
         ends = [process.until(self.timeout) for process in self._processes] if self.timeout is not None else []
-        return max(0.0, min([now + LOOK, *ends, *([] if until is None else [until])]) - now)
+        return max(0.0, min(now + LOOK, until or math.inf, *ends) - now)
 
     def _serve(self, process: Process) -> None:
         """Take what a worker sent, and send what it now takes."""
-        process.channel.flush()
+        if process.watched:
+            process.channel.flush()
         for message in process.channel.pull():
             self._answer(process, message)
         if process.channel.ended:
             self._died(process)
-        elif process in self._processes:
+        elif process.watched and process in self._processes:
             self._watch(process)
 
     def _answer(self, process: Process, message: memoryview) -> None:

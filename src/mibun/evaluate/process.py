@@ -22,13 +22,13 @@ import mibun
 from mibun.errors import WorkerError
 from mibun.evaluate import worker
 from mibun.evaluate.channel import Channel
-from mibun.evaluate.shipping import packed
+from mibun.evaluate.shipping import Shipped, packed
 from mibun.evaluate.task import Task
 
 #: Seconds that starting Python and loading f may take beyond the timeout of a point: f may import large packages.
 LOADING: Final = 60.0
 
-__all__ = ["Process", "dismiss", "ending", "place", "share_of_cores"]
+__all__ = ["Process", "dismiss", "ending", "share_of_cores"]
 
 #: What tells the usual libraries how many threads to use.
 THREADS: Final = (
@@ -64,16 +64,18 @@ class Process:
         self.name = f"process {self.popen.pid}"
         self.ready = False
         self.task: Task | None = None
+        self.watched = False  #: for its socket to take more
         self.loading = False  #: f is on its way to it
-        self._holds: tuple[object, ...] = ()
+        self._sent: Shipped | None = None
 
-    def begin(self, task: Task, place: tuple[str, ...]) -> None:
+    def begin(self, task: Task) -> None:
         """Send a point, and before it f, unless it has that."""
         message = packed(task.x)
-        wanted = task.f.token, place
-        if self._holds != wanted:
-            self.channel.push(worker.FUNCTION, pickle.dumps((place, task.f.blob), protocol=5))
-            self._holds, self.loading = wanted, True
+        if task.f is not self._sent:
+            if self._sent is None or (task.f.token, task.f.place) != (self._sent.token, self._sent.place):
+                self.channel.push(worker.FUNCTION, pickle.dumps((task.f.place, task.f.blob), protocol=5))
+                self.loading = True
+            self._sent = task.f
         self.channel.push(worker.POINT, message)
         self.task, task.since = task, time.monotonic()
 
@@ -138,15 +140,6 @@ def ending(code: int) -> str:
     except ValueError:
         name = str(-code)
     return f"signal {name}{HINTS.get(name, '')}"
-
-
-def place() -> tuple[str, ...]:
-    """Give the folder and the module search path of this process, which functions may depend on."""
-    try:
-        folder = os.getcwd()  # noqa: PTH109 (a text, and quick)
-    except OSError:  # it was removed
-        folder = ""
-    return folder, *sys.path
 
 
 def share_of_cores(workers: int) -> int:

@@ -44,6 +44,11 @@ class Shipped:
 
     def __init__(self, f: Callable[[Any], Any]) -> None:
         self.f = f
+        try:
+            folder = os.getcwd()  # noqa: PTH109 (as text)
+        except OSError:  # it was removed
+            folder = ""
+        self.place = (folder, *sys.path)  #: where f is at home: the working folder, and where modules are found
 
     @cached_property
     def blob(self) -> bytes:
@@ -140,10 +145,10 @@ def sealed(outcome: Outcome) -> bytes:
     if outcome.error is not None:
         return _sealed_error(outcome, outcome.error)
     try:
-        return _dumps_for(outcome.value)(outcome)
+        return _dumps_for(outcome.value)(tuple(outcome))
     except Exception:  # noqa: BLE001 (an array of objects: the general way is tried, too)
         try:
-            return cloudpickled()(outcome)
+            return cloudpickled()(tuple(outcome))
         except Exception as reason:  # noqa: BLE001 (whatever it is, it becomes the outcome)
             kind = type(outcome.value).__name__
             error = TypeError(f"f returned a {kind}, which cannot be sent from a worker: {described(reason)}")
@@ -153,7 +158,7 @@ def sealed(outcome: Outcome) -> bytes:
 def unsealed(blob: bytes | memoryview) -> Outcome:
     """Make an outcome of its bytes."""
     try:
-        outcome: Outcome = opened(blob)
+        outcome = Outcome(*opened(blob))
     except Exception as reason:  # noqa: BLE001 (whatever it is, it becomes the outcome)
         error = TypeError(f"what f returned or raised cannot be rebuilt here: {described(reason)}")
         return Outcome("raised", None, error, described(error))
@@ -183,10 +188,11 @@ def _sealed_error(outcome: Outcome, error: BaseException) -> bytes:
     trace = error.__traceback__ and error.__traceback__.tb_next  # the first frame is our own
     lines = traceback.format_exception(type(error), error, trace)
     try:
-        copy = cloudpickled()(outcome._replace(error=_noted(error, "".join(lines), outcome.worker)))
+        copy = cloudpickled()(tuple(outcome._replace(error=_noted(error, "".join(lines), outcome.worker))))
         opened(copy)
     except Exception:  # noqa: BLE001 (whatever it is: what cannot be rebuilt is replaced)
-        return pickle.dumps(outcome._replace(error=_noted(_nearest(error), "".join(lines), outcome.worker)), protocol=5)
+        nearest = outcome._replace(error=_noted(_nearest(error), "".join(lines), outcome.worker))
+        return pickle.dumps(tuple(nearest), protocol=5)
     return copy
 
 

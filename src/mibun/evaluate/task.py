@@ -23,10 +23,10 @@ class Task:
     retries: int = 0
     since: float = 0.0  #: when it was begun, on the monotonic clock
 
-    def ended(self, outcome: Outcome, worker: str | None = None) -> tuple[int, Outcome]:
+    def ended(self, outcome: Outcome, worker: str = "") -> tuple[int, Outcome]:
         """Complete an outcome by what is known here."""
-        worker = outcome.worker if worker is None else worker
-        return self.ticket, outcome._replace(worker=worker, kills=self.kills, retries=self.retries)
+        status, value, error, text, seconds, name, _, _ = outcome  # `_replace` takes as long as a way through a pipe
+        return self.ticket, Outcome(status, value, error, text, seconds, worker or name, self.kills, self.retries)
 
     def again(self, outcome: Outcome, retries: int) -> bool:
         """Say whether an exception is to be tried again, and count it: those that mean "outside the domain" are not."""
