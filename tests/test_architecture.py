@@ -54,6 +54,7 @@ THIRD_PARTIES = {
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
+    "cloudpickle": ("evaluate.shipping",),
     "threadpoolctl": ("learn.threads",),
     "click": ("cli",),
     "rich": ("cli",),

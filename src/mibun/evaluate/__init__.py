@@ -3,7 +3,6 @@
 The names are loaded on first use, because a worker process imports this package and needs none of them.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,18 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Led", "Serial", "Values", "Vectorized", "alone", "lead"]
 
-_HOME_OF = {
-    "Led": "drive",
-    "Serial": "serial",
-    "Values": "values",
-    "Vectorized": "vectorized",
-    "alone": "drive",
-    "lead": "drive",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME_OF:
-        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mibun.evaluate import drive, serial, values, vectorized
+
+    for home in (drive, serial, values, vectorized):
+        globals().update({public: vars(home)[public] for public in __all__ if public in home.__all__})
+    return globals()[name]

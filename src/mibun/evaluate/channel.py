@@ -42,10 +42,7 @@ class Channel:
     def push(self, *parts: bytes) -> None:
         """Send one message, the parts one after the other."""
         head = sum(map(len, parts)).to_bytes(LENGTH, "little")
-        if sum(map(len, parts)) < LEAST:
-            parts = (head + b"".join(parts),)
-        else:
-            parts = (head, *parts)
+        parts = (head + b"".join(parts),) if sum(map(len, parts)) < LEAST else (head, *parts)
         self._outgoing += [memoryview(part) for part in parts]
         self.flush()
 

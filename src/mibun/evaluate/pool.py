@@ -1,9 +1,9 @@
 """Processes of our own: one pipe each, one point at a time, so that a worker that dies names its point.
 
 A worker is started when a point finds none idle, and replaced when it dies: the point that it had is sent again, and
-given up when it has ended two workers. A point that takes too long costs its worker, too. `multiprocessing.Pool` waits for
-ever when a worker is killed, and `concurrent.futures.ProcessPoolExecutor` gives up all points that wait and cannot say
-which one it was; that is why this pool exists.
+given up when it has ended two workers. A point that takes too long costs its worker, too. `multiprocessing.Pool` waits
+for ever when a worker is killed, and `concurrent.futures.ProcessPoolExecutor` gives up all points that wait and cannot
+say which one it was; that is why this pool exists.
 
 No point is sent ahead to a worker that is busy: a slow one would hold it up while others idle, and if the worker died,
 either could have done it. The price is one way through the pipe for every point (`benchmarks/evaluate.py`).

@@ -104,7 +104,7 @@ class Process:
 def _start(end: socket.socket, threads: int) -> "subprocess.Popen[bytes]":
     """Start the program of a worker with one end of a socket pair."""
     here = os.environ.get("PYTHONPATH")
-    # the signal that goes with the parent goes with the thread that started the process: only the main one is as lasting
+    # the signal at the end of the parent comes at that of the thread which started the worker: only the main one lasts
     parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
     command = [sys.executable, "-P", *["-O"] * sys.flags.optimize, "-m", "mibun.evaluate.worker"]
     command += [str(end.fileno()), str(parent), *([] if here is None else [here])]

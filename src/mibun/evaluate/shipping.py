@@ -1,8 +1,8 @@
 """What travels to a worker and back: f, and what became of a point, as bytes that another process can open.
 
-f goes by cloudpickle, so that lambdas, closures and functions of a script or a notebook can be sent. What comes back is
-never a reason to fail: an exception that cannot be rebuilt arrives as the nearest built-in kind, and a value that cannot
-be sent as a TypeError that says so. Both directions open pickles, and only from processes that run as this user.
+f goes by cloudpickle, so that lambdas, closures and functions of a script or a notebook can be sent. What comes back
+is never a reason to fail: an exception that cannot be rebuilt arrives as the nearest built-in kind, and a value that
+cannot be sent as a TypeError that says so. Both directions open pickles, and only from processes that run as this user.
 
 This module is loaded by every worker, so it imports next to nothing.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from mibun.errors import InputError, MissingDependency
@@ -52,7 +52,7 @@ class Shipped:
 
     @cached_property
     def blob(self) -> bytes:
-        """f as bytes."""
+        """The bytes."""
         dumps = cloudpickled()
         try:
             return dumps(self.f)
@@ -171,13 +171,13 @@ def cloudpickled() -> Callable[[Any], bytes]:
         import cloudpickle
     except ImportError as reason:
         raise MissingDependency.of("cloudpickle", "parallel", "to send f to another process") from reason
-    return lambda thing: cloudpickle.dumps(thing, protocol=5)  # type: ignore[no-any-return]
+    return partial(cloudpickle.dumps, protocol=5)
 
 
 def _dumps_for(thing: Any) -> Callable[[Any], bytes]:
     """Choose the pickler: classes of the main script are known there alone, and only cloudpickle sends them along."""
     if type(thing) in PLAIN or type(thing).__module__ == "numpy":
-        return lambda whole: pickle.dumps(whole, protocol=5)
+        return partial(pickle.dumps, protocol=5)
     return cloudpickled()
 
 

@@ -37,7 +37,7 @@ class Pipe:
             self.reader, self.writer = end.makefile("rb"), end.makefile("wb", buffering=0)
             return
         os.set_inheritable(number, False)
-        self.reader, self.writer = open(number, "rb"), open(number, "wb", 0, closefd=False)  # noqa: PTH123, SIM115
+        self.reader, self.writer = open(number, "rb"), open(number, "wb", 0, closefd=False)  # noqa: SIM115
         # a process that f forks must not hold the socket open when this one is dead, nor speak for it
         os.register_at_fork(after_in_child=self.close)
 
@@ -102,8 +102,9 @@ def answer(f: Callable[[Any], Any], message: bytes) -> bytes:
 def serve(pipe: Pipe) -> None:
     """Answer until there is nothing left to answer, or f cannot be had."""
     pipe.send(READY)
+    f: Callable[[Any], Any] | None = None
     while message := pipe.receive():
-        if message[:1] == POINT:
+        if message[:1] == POINT and f is not None:
             pipe.send(OUTCOME, answer(f, message))
             continue
         try:
