@@ -30,7 +30,7 @@ __all__ = ["Pool"]
 #: Seconds after which a worker that says nothing is looked at, in case that its end was not seen.
 LOOK: Final = 1.0
 #: Workers in succession that end before they are ready, after which no more are started.
-FAILED_STARTS: Final = 3
+FAILED_STARTS: Final = 10
 
 
 class Pool:
@@ -118,8 +118,12 @@ class Pool:
 
     def cancel(self) -> None:
         """Forget all points. Workers that are at one are ended, the others stay."""
-        self._waiting.clear()
+        self._drop()
         self._done.clear()
+
+    def _drop(self) -> None:
+        """Forget the points that have no outcome."""
+        self._waiting.clear()
         for process in [process for process in self._processes if process.task is not None]:
             self._remove(process)
 
@@ -134,19 +138,22 @@ class Pool:
     def _dispatch(self) -> None:
         """Give waiting points to idle workers, and start workers while there are too few."""
         while self._waiting and (self._idle or len(self._processes) < self.size):
-            if self._idle:
-                process = self._idle.pop()
-            else:
-                process = Process(self.threads)
-                self._processes.append(process)
-                self._selector.register(process.channel, selectors.EVENT_READ, process)
-            task = self._waiting.popleft()
             try:
-                process.begin(task)
+                process = self._idle[-1] if self._idle else self._started()
+                process.begin(self._waiting.popleft())
             except Exception:
-                self._idle.append(process)
+                self._drop()
                 raise
+            self._idle.pop()
             self._watch(process)
+
+    def _started(self) -> Process:
+        """Start a worker, which is idle."""
+        process = Process(self.threads)
+        self._processes.append(process)
+        self._idle.append(process)
+        self._selector.register(process.channel, selectors.EVENT_READ, process)
+        return process
 
     def _watch(self, process: Process) -> None:
         """Wait until the socket takes more, if something is left to be sent."""
@@ -185,7 +192,7 @@ class Pool:
             return
         task.since = time.monotonic()
         if kind == says.NOT_LOADED:
-            self.cancel()
+            self._drop()
             reason = bytes(message[1:]).decode(errors="replace")
             raise InputError(
                 f"a worker cannot load f: {reason}; f and what it uses must come from the main script or notebook, or "
@@ -224,7 +231,7 @@ class Pool:
             task.kills += 1
         if self._failed_starts == FAILED_STARTS:
             self._failed_starts = 0
-            self.cancel()
+            self._drop()
             raise WorkerError(
                 f"workers end before they are ready, the last by {how}; what they say stands on standard error. "
                 f"Try: {sys.executable} -m mibun.evaluate.worker"

@@ -70,14 +70,19 @@ class Process:
 
     def begin(self, task: Task) -> None:
         """Send a point, and before it f, unless it has that."""
-        message = packed(task.x)
-        if task.f is not self._sent:
-            if self._sent is None or (task.f.token, task.f.place) != (self._sent.token, self._sent.place):
-                self.channel.push(worker.FUNCTION, pickle.dumps((task.f.place, task.f.blob), protocol=5))
-                self.loading = True
-            self._sent = task.f
-        self.channel.push(worker.POINT, message)
+        message, known = packed(task.x), self._knows(task.f)
+        # Before anything is sent: if Ctrl-C comes in between, what is in the socket is not to be trusted.
         self.task, task.since = task, time.monotonic()
+        if not known:
+            self.loading = True
+            self.channel.push(worker.FUNCTION, pickle.dumps((task.f.place, task.f.blob), protocol=5))
+        self._sent = task.f
+        self.channel.push(worker.POINT, message)
+
+    def _knows(self, f: Shipped) -> bool:
+        """Say whether a function is the one that was sent last."""
+        last = self._sent
+        return f is last or (last is not None and (f.token, f.place) == (last.token, last.place))
 
     def until(self, timeout: float) -> float:
         """Give the time at which the point at work is too late."""
