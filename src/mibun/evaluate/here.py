@@ -1,7 +1,6 @@
 """Points that are evaluated by a call in this process: one by one, or all that wait in one call."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -109,29 +108,17 @@ class Batch:
         return self._evaluated(tasks) if tasks else []
 
     def _evaluated(self, tasks: list[Task]) -> list[tuple[int, Outcome]]:
-        start = time.perf_counter()
-        outcome = tried(self._values, [task.x for task in tasks], Exception)
+        points = [task.x for task in tasks]
+        outcome = tried(self.batch, points, Exception)
         if isinstance(outcome.error, ArithmeticError | ValueError) and len(tasks) > 1:
             half = len(tasks) // 2
             return self._evaluated(tasks[:half]) + self._evaluated(tasks[half:])
         while outcome.status == "raised" and _all_again(tasks, outcome, self.retries):
-            outcome = tried(self._values, [task.x for task in tasks], Exception)
+            outcome = tried(self.batch, points, Exception)
         if outcome.status == "raised":
             return [task.ended(outcome) for task in tasks]
-        share = (time.perf_counter() - start) / len(tasks)
-        return [
-            task.ended(Outcome("ok", value, seconds=share)) for task, value in zip(tasks, outcome.value, strict=True)
-        ]
-
-    def _values(self, points: list[Any]) -> list[Any]:
-        values = self.batch(points)
-        try:
-            values = list(values)
-        except TypeError:
-            raise _mismatch(points, f"a {type(values).__name__}") from None
-        if len(values) != len(points):
-            raise _mismatch(points, f"{len(values)} values")
-        return values
+        share, values = outcome.seconds / len(tasks), _one_for_each(points, outcome.value)
+        return [task.ended(Outcome("ok", value, seconds=share)) for task, value in zip(tasks, values, strict=True)]
 
     def cancel(self) -> None:
         """Forget all points."""
@@ -148,8 +135,13 @@ def _all_again(tasks: list[Task], outcome: Outcome, retries: int) -> bool:
     return all(allowed)
 
 
-def _mismatch(points: list[Any], given: str) -> InputError:
-    return InputError(
+def _one_for_each(points: list[Any], values: Any) -> list[Any]:
+    """Check what a batch gave."""
+    listed = list(values) if hasattr(values, "__iter__") else None
+    if listed is not None and len(listed) == len(points):
+        return listed
+    given = f"a {type(values).__name__}" if listed is None else f"{len(listed)} values"
+    raise InputError(
         f"the callable in workers was given a list of {len(points)} points and returned {given}; it is to return one "
         "value for each point, in the same order"
     )
