@@ -54,7 +54,7 @@ THIRD_PARTIES = {
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
-    "cloudpickle": ("evaluate.shipping",),
+    "cloudpickle": ("evaluate.encoding",),
     "threadpoolctl": ("learn.threads",),
     "click": ("cli",),
     "rich": ("cli",),

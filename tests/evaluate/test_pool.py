@@ -51,16 +51,36 @@ def pids(pool: Pool) -> list[int]:
 # --- what travels ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "x",
-    [1.5, 2 - 3j, np.arange(6.0).reshape(2, 3), np.float32(0.1), {"W": np.eye(2), "b": [np.zeros(3)]}, (np.ones(1), 2)],
-    ids=["number", "complex", "array", "float32", "dict", "tuple"],
-)
+POINTS = {
+    "number": 1.5,
+    "complex": 2 - 3j,
+    "array": np.arange(6.0).reshape(2, 3),
+    "float32": np.float32(0.1),
+    "dict": {"W": np.eye(2), "b": [np.zeros(3)]},
+    "tuple": (np.ones(1), 2),
+    "no axis": np.array(3.0),
+    "empty": np.empty((2, 0)),
+    "view": np.eye(3)[::2],
+    "columns first": np.ones((2, 3), order="F"),
+    "complex array": np.arange(3) + 1j,
+    "longdouble": np.longdouble(1) / 3,
+    "big-endian": np.arange(3, dtype=">i2"),
+    "bool": np.array([True, False]),
+    "objects": np.array([1, "a"], object),
+    "date": np.datetime64("2024-05-06"),
+    "record": np.zeros(2, [("a", "f8"), ("b", "i4")]),
+}
+
+
+@pytest.mark.parametrize("x", POINTS.values(), ids=POINTS)
 def test_points_arrive_as_they_are(shared: Pool, x: Any) -> None:
-    [outcome] = drained(shared, lambda x: (type(x).__name__, x), [x])
-    kind, back = outcome.value
-    assert (outcome.status, kind) == ("ok", type(x).__name__)
-    np.testing.assert_equal(back, x)
+    outcome, named = drained(shared, lambda x: x, [x])[0], drained(shared, type, [x])[0]
+    assert (outcome.status, named.value) == ("ok", type(x))
+    assert type(outcome.value) is type(x)
+    np.testing.assert_equal(outcome.value, x)
+    if isinstance(x, np.ndarray | np.generic):
+        assert (outcome.value.dtype, outcome.value.flags.f_contiguous) == (x.dtype, x.flags.f_contiguous)
+        assert not isinstance(x, np.ndarray) or (outcome.value.flags.writeable and outcome.value.flags.aligned)
     assert outcome.worker.startswith("process ")
     assert 0 < outcome.seconds < 5
     assert (outcome.kills, outcome.retries, outcome.error, outcome.text) == (0, 0, None, "")
@@ -677,6 +697,14 @@ def test_a_worker_imports_next_to_nothing() -> None:
     """
     run = [sys.executable, "-c", textwrap.dedent(program)]
     ours, others = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
-    names = ("", ".errors", ".evaluate", ".evaluate.outcome", ".evaluate.shipping", ".evaluate.worker")
+    names = (
+        "",
+        ".errors",
+        ".evaluate",
+        ".evaluate.encoding",
+        ".evaluate.outcome",
+        ".evaluate.shipping",
+        ".evaluate.worker",
+    )
     assert ours == str([f"mibun{name}" for name in names])
     assert others == "[]"

@@ -39,11 +39,11 @@ class Channel:
         """Say whether something waits until the socket takes it."""
         return bool(self._outgoing)
 
-    def push(self, *parts: bytes) -> None:
+    def push(self, *parts: bytes | memoryview) -> None:
         """Send one message, the parts one after the other."""
-        head = sum(map(len, parts)).to_bytes(LENGTH, "little")
-        parts = (head + b"".join(parts),) if sum(map(len, parts)) < LEAST else (head, *parts)
-        self._outgoing += [memoryview(part) for part in parts]
+        size = sum(map(len, parts))
+        parts = (size.to_bytes(LENGTH, "little"), *parts)
+        self._outgoing += [memoryview(part) for part in ([b"".join(parts)] if size < LEAST else parts)]
         self.flush()
 
     def flush(self) -> None:

@@ -22,7 +22,8 @@ import mibun
 from mibun.errors import WorkerError
 from mibun.evaluate import worker
 from mibun.evaluate.channel import Channel
-from mibun.evaluate.shipping import Shipped, packed
+from mibun.evaluate.encoding import packed
+from mibun.evaluate.shipping import Shipped
 from mibun.evaluate.task import Task
 
 #: Seconds that starting Python and loading f may take beyond the timeout of a point: f may import large packages.
@@ -77,7 +78,7 @@ class Process:
             self.loading = True
             self.channel.push(worker.FUNCTION, pickle.dumps((task.f.place, task.f.blob), protocol=5))
         self._sent = task.f
-        self.channel.push(worker.POINT, message)
+        self.channel.push(worker.POINT, *message)
 
     def _knows(self, f: Shipped) -> bool:
         """Say whether a function is the one that was sent last."""

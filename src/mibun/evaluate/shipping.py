@@ -13,15 +13,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import cached_property
+from struct import calcsize, pack, unpack_from
 from typing import Any, Final
 
-from mibun.errors import InputError, MissingDependency
+from mibun.errors import InputError
+from mibun.evaluate.encoding import Parts, cloudpickled, opened, packed
 from mibun.evaluate.outcome import Outcome
 
-__all__ = ["Report", "Shipped", "opened", "packed", "perform", "sealed", "tried"]
+__all__ = ["Report", "Shipped", "described", "perform", "sealed", "tried", "unsealed"]
 
-PLAIN: Final = (float, int, complex, bool, type(None))
+VALUE, ERROR = b"v", b"e"
+SECONDS: Final = "<d"
 #: The function that arrived last, by its token: the points of one call share it.
 _latest: dict[bytes, "Shipped"] = {}
 
@@ -92,11 +95,11 @@ class Report:
         self.outcome = outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reported, (sealed(self.outcome),)
+        return _reported, (b"".join(sealed(self.outcome)), self.outcome.worker)
 
 
-def _reported(blob: bytes) -> Report:
-    return Report(unsealed(blob))
+def _reported(message: bytes, worker: str) -> Report:
+    return Report(unsealed(message)._replace(worker=worker))
 
 
 def perform(f: Shipped, x: Any) -> Report:
@@ -130,55 +133,32 @@ def described(reason: BaseException) -> str:
     return f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
 
 
-def packed(thing: Any) -> bytes:
-    """Make bytes of an argument: numbers and arrays are plain, others may be of classes of the main script."""
-    return _dumps_for(thing)(thing)
-
-
-def opened(blob: bytes | memoryview) -> Any:
-    """Make a thing of its bytes."""
-    return pickle.loads(blob)  # noqa: S301 (from a process that runs as this user)
-
-
-def sealed(outcome: Outcome) -> bytes:
+def sealed(outcome: Outcome) -> Parts:
     """Make bytes of an outcome, whatever f returned or raised."""
     if outcome.error is not None:
-        return _sealed_error(outcome, outcome.error)
+        return ERROR, _sealed_error(outcome, outcome.error)
+    seconds = pack(SECONDS, outcome.seconds)
     try:
-        return _dumps_for(outcome.value)(tuple(outcome))
+        return VALUE, seconds, *packed(outcome.value)
     except Exception:  # noqa: BLE001 (an array of objects: the general way is tried, too)
         try:
-            return cloudpickled()(tuple(outcome))
+            return VALUE, seconds, cloudpickled()(outcome.value)
         except Exception as reason:  # noqa: BLE001 (whatever it is, it becomes the outcome)
             kind = type(outcome.value).__name__
             error = TypeError(f"f returned a {kind}, which cannot be sent from a worker: {described(reason)}")
             return sealed(outcome._replace(status="raised", value=None, error=error, text=described(error)))
 
 
-def unsealed(blob: bytes | memoryview) -> Outcome:
+def unsealed(message: bytes | memoryview) -> Outcome:
     """Make an outcome of its bytes."""
     try:
-        outcome = Outcome(*opened(blob))
+        if message[:1] == VALUE:
+            (seconds,) = unpack_from(SECONDS, message, 1)
+            return Outcome("ok", opened(message[1 + calcsize(SECONDS) :]), seconds=seconds)
+        return Outcome(*opened(message[1:]))
     except Exception as reason:  # noqa: BLE001 (whatever it is, it becomes the outcome)
         error = TypeError(f"what f returned or raised cannot be rebuilt here: {described(reason)}")
         return Outcome("raised", None, error, described(error))
-    return outcome
-
-
-def cloudpickled() -> Callable[[Any], bytes]:
-    """Load cloudpickle, and give its `dumps`."""
-    try:
-        import cloudpickle
-    except ImportError as reason:
-        raise MissingDependency.of("cloudpickle", "parallel", "to send f to another process") from reason
-    return partial(cloudpickle.dumps, protocol=5)
-
-
-def _dumps_for(thing: Any) -> Callable[[Any], bytes]:
-    """Choose the pickler: classes of the main script are known there alone, and only cloudpickle sends them along."""
-    if type(thing) in PLAIN or type(thing).__module__ == "numpy":
-        return partial(pickle.dumps, protocol=5)
-    return cloudpickled()
 
 
 def _sealed_error(outcome: Outcome, error: BaseException) -> bytes:

@@ -14,14 +14,16 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from mibun.evaluate.encoding import Parts, opened
 from mibun.evaluate.outcome import Outcome
-from mibun.evaluate.shipping import described, opened, sealed, tried
+from mibun.evaluate.shipping import described, sealed, tried
 
 __all__ = ["FUNCTION", "LOADED", "NOT_LOADED", "OUTCOME", "POINT", "READY", "main"]
 
 FUNCTION, POINT = b"f", b"x"
 READY, LOADED, NOT_LOADED, OUTCOME = b"r", b"l", b"n", b"o"
 LENGTH: Final = 8
+SHORT: Final = 1 << 16
 #: PR_SET_PDEATHSIG of <linux/prctl.h>: the signal that a process gets when the thread that started it ends.
 PARENT_DEATH_SIGNAL: Final = 1
 
@@ -51,11 +53,14 @@ class Pipe:
         size = self.reader.read(LENGTH)
         return self.reader.read(int.from_bytes(size, "little")) if len(size) == LENGTH else b""
 
-    def send(self, kind: bytes, body: bytes = b"") -> None:
-        """Send a message."""
-        whole = memoryview((len(body) + 1).to_bytes(LENGTH, "little") + kind + body)
-        while whole:
-            whole = whole[self.writer.write(whole) :]
+    def send(self, *parts: bytes | memoryview) -> None:
+        """Send a message, the parts one after the other."""
+        size = sum(map(len, parts))
+        parts = (size.to_bytes(LENGTH, "little"), *parts)
+        for part in [b"".join(parts)] if size < SHORT else parts:
+            rest = memoryview(part)
+            while rest:
+                rest = rest[self.writer.write(rest) :]
 
 
 def settle(parent: int) -> None:
@@ -85,7 +90,7 @@ def load(message: bytes) -> Callable[[Any], Any]:
     return f
 
 
-def answer(f: Callable[[Any], Any], message: bytes) -> bytes:
+def answer(f: Callable[[Any], Any], message: bytes) -> Parts:
     """Evaluate f at the point of a message."""
     try:
         x = opened(memoryview(message)[1:])
@@ -105,7 +110,7 @@ def serve(pipe: Pipe) -> None:
     f: Callable[[Any], Any] | None = None
     while message := pipe.receive():
         if message[:1] == POINT and f is not None:
-            pipe.send(OUTCOME, answer(f, message))
+            pipe.send(OUTCOME, *answer(f, message))
             continue
         try:
             f = load(message)
