@@ -93,12 +93,11 @@ def test_standard_input(tmp_path: Path) -> None:
 
 
 def test_an_optimized_python_has_optimized_workers(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("def f(x):\n    assert x > 1\n    return x\n")
     program = """
         from mibun.evaluate.crew import crew
         from mibun.evaluate.shipping import Shipped
-        def f(x):
-            assert x > 1, "not optimized"
-            return x
+        from beside import f
         group = crew(1)
         group.submit(0, Shipped(f), 1.0)
         print(group.arrived()[0][1].status)
@@ -126,7 +125,7 @@ def test_the_prompt(tmp_path: Path) -> None:
             while not re.search(r"^found \[", text, re.MULTILINE) and time.monotonic() < until:
                 if select.select([ours], [], [], 1.0)[0]:
                     text += os.read(ours, 4096).decode()
-            os.write(ours, b"\x04")
+            os.write(ours, b"exit()\n")
             prompt.wait(20)
         finally:
             prompt.kill()
