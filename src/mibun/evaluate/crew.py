@@ -106,7 +106,6 @@ def _checked(retries: Any, timeout: Any) -> tuple[int, float | None]:
 
 def _executor(workers: Any) -> tuple[Executor | None, int]:
     """Find the executor in what was given, and how many points it works on at once."""
-    home = type(workers).__module__.partition(".")[0]
     if isinstance(workers, Executor):
         if getattr(workers, "_shutdown", False) is True or getattr(workers, "_shutdown_thread", False) is True:
             raise InputError(CLOSED)
@@ -117,7 +116,7 @@ def _executor(workers: Any) -> tuple[Executor | None, int]:
         # with pure=True the same x would give the old value without a call of f, and noise would be found to be 0
         threads: dict[str, int] = workers.nthreads()
         return workers.get_executor(pure=False), max(1, sum(threads.values()))
-    if home == "ipyparallel" and callable(getattr(workers, "executor", None)):
+    if _home(workers) == "ipyparallel" and callable(getattr(workers, "executor", None)):
         return workers.executor(), max(1, len(workers.ids))
     return None, 0
 
@@ -128,19 +127,20 @@ def _maps(workers: Any) -> bool:
 
 
 def _home(workers: Any) -> str:
+    """Give the package that something is from."""
     return type(workers).__module__.partition(".")[0]
 
 
 def _refused(workers: Any) -> InputError:
     """Say what to pass instead."""
-    kind, home = type(workers).__name__, _home(workers)
+    kind = type(workers).__name__
     if workers is True:
         kind, instead = "True", "write how many processes: workers=2, or workers=os.cpu_count()"
     elif workers is False:
         kind, instead = "False", "write workers=None for none"
     elif isinstance(workers, float):
         kind, instead = repr(workers), "write a whole number of processes: workers=2"
-    elif home == "joblib":
+    elif _home(workers) == "joblib":
         instead = "pass loky.get_reusable_executor(), or a number of processes: workers=4"
     elif _maps(workers):
         kind = f"the function {workers.__name__}"
