@@ -243,7 +243,10 @@ def client():
     import logging
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    import dask
+
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
         ) as cluster,
@@ -298,9 +301,11 @@ def test_a_dask_worker_that_is_killed_costs_no_point(client: Any, tmp_path: Path
 @dask
 @posix
 def test_a_point_that_kills_dask_workers_is_given_up(client: Any) -> None:
-    outcomes = drained(crew(client), lambda x: os._exit(9) if x == 1 else x, [0.0, 1.0, 2.0])
-    assert [outcome.status for outcome in outcomes] == ["ok", "killed", "ok"]
-    assert "workers died while" in outcomes[1].text
+    outcomes = drained(crew(client), lambda x: os._exit(9) if x == 1 else x, [float(i) for i in range(8)])
+    killed = outcomes.pop(1)
+    assert (killed.status, killed.kills) == ("killed", 2)
+    assert "workers died while" in killed.text
+    assert values(outcomes) == [0, 2, 3, 4, 5, 6, 7]
 
 
 @dask

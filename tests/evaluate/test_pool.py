@@ -677,6 +677,7 @@ def test_what_f_prints_goes_where_the_parent_prints(tmp_path: Path) -> None:
 def test_workers_share_the_cores_and_have_the_environment_of_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/of/the/user")
     monkeypatch.setenv("MKL_NUM_THREADS", "1")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     pool = Pool(4)

@@ -160,9 +160,12 @@ class Foreign:
             self._done.append(task.ended(outcome))
 
     def _lost(self, task: Task, reason: Exception) -> None:
-        """Run a point again, alone, or give it up; Dask has tried it on several workers when it says so."""
+        """Run a point again, alone, or give it up.
+
+        Dask has tried it on several workers when it says so, but not alone: its KilledWorker names innocent ones, too.
+        """
         task.kills += 1
-        if task.kills < KILLS and type(reason).__name__ != "KilledWorker":
+        if task.kills < KILLS:
             self._suspects.append(task)
             return
         self._done.append(task.ended(Outcome("killed", text=f"the executor lost it: {described(reason)}")))
