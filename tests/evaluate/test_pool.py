@@ -718,7 +718,7 @@ def test_a_worker_imports_next_to_nothing() -> None:
         "",
         ".errors",
         ".evaluate",
-        ".evaluate.encoding",
+        ".evaluate.messages",
         ".evaluate.outcome",
         ".evaluate.shipping",
         ".evaluate.worker",

@@ -22,7 +22,7 @@ import mibun
 from mibun.errors import WorkerError
 from mibun.evaluate import worker
 from mibun.evaluate.channel import Channel
-from mibun.evaluate.encoding import packed
+from mibun.evaluate.messages import packed
 from mibun.evaluate.shipping import Shipped
 from mibun.evaluate.task import Task
 

@@ -18,7 +18,7 @@ from struct import calcsize, pack, unpack_from
 from typing import Any, Final
 
 from mibun.errors import InputError
-from mibun.evaluate.encoding import Parts, cloudpickled, opened, packed
+from mibun.evaluate.messages import Parts, cloudpickled, opened, packed
 from mibun.evaluate.outcome import Outcome
 
 __all__ = ["Report", "Shipped", "described", "perform", "sealed", "tried", "unsealed"]

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from mibun.evaluate.encoding import Parts, opened
+from mibun.evaluate.messages import Parts, opened
 from mibun.evaluate.outcome import Outcome
 from mibun.evaluate.shipping import described, sealed, tried
 
