@@ -59,6 +59,7 @@ THIRD_PARTIES = {
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
+    "cloudpickle": ("evaluate.messages",),
     "threadpoolctl": ("learn.threads",),
     "click": ("cli",),
     "rich": ("cli",),

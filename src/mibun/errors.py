@@ -9,6 +9,7 @@
     ├── NotConverged (ArithmeticError) Derivative.require() met an element without a trustworthy number
     ├── StoreError (OSError)           a store cannot be read or written now: full disk, no permission, held by others
     ├── DownloadError (OSError)        data could not be fetched: no network, a broken mirror, wrong bytes
+    ├── WorkerError (RuntimeError)     processes that evaluate f cannot be started, or are lost for good
     └── MissingDependency (ImportError) an optional package is not installed; the message is the install line
 
     MibunWarning (UserWarning)
@@ -28,6 +29,7 @@ __all__ = [
     "NotConverged",
     "SourceChanged",
     "StoreError",
+    "WorkerError",
 ]
 
 
@@ -57,6 +59,10 @@ class StoreError(MibunError, OSError):
 
 class DownloadError(MibunError, OSError):
     """Data could not be fetched: no network, a broken mirror, or bytes with the wrong checksum."""
+
+
+class WorkerError(MibunError, RuntimeError):
+    """Processes that evaluate f cannot be started, or what runs them is lost for good."""
 
 
 class MissingDependency(MibunError, ImportError):

@@ -1,0 +1,147 @@
+"""Points that are evaluated by a call in this process: one by one, or all that wait in one call."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mibun.errors import InputError
+from mibun.evaluate.outcome import Outcome
+from mibun.evaluate.shipping import Shipped, tried
+from mibun.evaluate.task import Task
+
+__all__ = ["Batch", "Here"]
+
+
+class Here:
+    """Evaluates points in this process, one for each call of `arrived`.
+
+    Parameters
+    ----------
+    retries : int
+        How often an exception that does not mean "outside the domain" is tried again.
+
+    Examples
+    --------
+    >>> import math
+    >>> from mibun.evaluate.here import Here
+    >>> from mibun.evaluate.shipping import Shipped
+    >>> crew = Here()
+    >>> crew.submit(0, Shipped(math.exp), 0.0)
+    >>> [(ticket, outcome)] = crew.arrived()
+    >>> ticket, outcome.status, outcome.value
+    (0, 'ok', 1.0)
+    """
+
+    size = 1
+
+    def __init__(self, *, retries: int = 0) -> None:
+        self.retries = retries
+        self._waiting: list[Task] = []
+
+    def submit(self, ticket: int, f: Shipped, x: Any) -> None:
+        """Have f evaluated at x."""
+        self._waiting.insert(0, Task(ticket, f, x))
+
+    def arrived(self, seconds: float | None = None) -> list[tuple[int, Outcome]]:
+        """Evaluate the next point; nothing if none waits."""
+        if not self._waiting:
+            return []
+        task = self._waiting.pop()
+        outcome = tried(task.f.f, task.x, Exception)
+        while outcome.status == "raised" and task.again(outcome, self.retries):
+            outcome = tried(task.f.f, task.x, Exception)
+        return [task.ended(outcome)]
+
+    def cancel(self) -> None:
+        """Forget all points."""
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Forget all points."""
+        self._waiting.clear()
+
+
+class Batch:
+    """Evaluates all points that wait by one call of a function of the user's: a queue, a remote service.
+
+    An exception that means "outside the domain" is about one of the points, so the halves are tried, down to the point;
+    any other is that of all points of the call, after the retries.
+
+    Parameters
+    ----------
+    batch : callable
+        From a list of points to their values, in the same order. It takes the place of f.
+    retries : int
+        How often another exception is tried again.
+
+    Examples
+    --------
+    >>> import math
+    >>> from mibun.evaluate.here import Batch
+    >>> from mibun.evaluate.shipping import Shipped
+    >>> crew = Batch(lambda points: [math.exp(point) for point in points])
+    >>> crew.submit(0, Shipped(math.exp), 0.0)
+    >>> crew.submit(1, Shipped(math.exp), 1.0)
+    >>> [(ticket, round(outcome.value, 3)) for ticket, outcome in crew.arrived()]
+    [(0, 1.0), (1, 2.718)]
+    """
+
+    size = sys.maxsize
+
+    def __init__(self, batch: Callable[[list[Any]], Sequence[Any]], *, retries: int = 0) -> None:
+        self.batch, self.retries = batch, retries
+        self._waiting: list[Task] = []
+
+    def submit(self, ticket: int, f: Shipped, x: Any) -> None:
+        """Have a point evaluated by the next call."""
+        self._waiting.append(Task(ticket, f, x))
+
+    def arrived(self, seconds: float | None = None) -> list[tuple[int, Outcome]]:
+        """Evaluate all points that wait.
+
+        Raises
+        ------
+        InputError
+            If there are not as many values as points.
+        """
+        tasks, self._waiting = self._waiting, []
+        return self._evaluated(tasks) if tasks else []
+
+    def _evaluated(self, tasks: list[Task]) -> list[tuple[int, Outcome]]:
+        points = [task.x for task in tasks]
+        outcome = tried(self.batch, points, Exception)
+        if isinstance(outcome.error, ArithmeticError | ValueError) and len(tasks) > 1:
+            half = len(tasks) // 2
+            return self._evaluated(tasks[:half]) + self._evaluated(tasks[half:])
+        while outcome.status == "raised" and _all_again(tasks, outcome, self.retries):
+            outcome = tried(self.batch, points, Exception)
+        if outcome.status == "raised":
+            return [task.ended(outcome) for task in tasks]
+        share, values = outcome.seconds / len(tasks), _one_for_each(points, outcome.value)
+        return [task.ended(Outcome("ok", value, seconds=share)) for task, value in zip(tasks, values, strict=True)]
+
+    def cancel(self) -> None:
+        """Forget all points."""
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Forget all points."""
+        self._waiting.clear()
+
+
+def _all_again(tasks: list[Task], outcome: Outcome, retries: int) -> bool:
+    """Count one more try of every point; those of one call share their fate, but may have different pasts."""
+    allowed = [task.again(outcome, retries) for task in tasks]
+    return all(allowed)
+
+
+def _one_for_each(points: list[Any], values: Any) -> list[Any]:
+    """Check what a batch gave."""
+    listed = list(values) if hasattr(values, "__iter__") else None
+    if listed is not None and len(listed) == len(points):
+        return listed
+    given = f"a {type(values).__name__}" if listed is None else f"{len(listed)} values"
+    raise InputError(
+        f"the callable in workers was given a list of {len(points)} points and returned {given}; it is to return one "
+        "value for each point, in the same order"
+    )
