@@ -157,6 +157,15 @@ def test_stored_zeros_count_and_what_is_there_twice_counts_once():
     assert repr(pattern) == "Sparsity(shape (2, 2), 2 entries)"
 
 
+def test_a_pattern_that_was_given_before_has_its_colours():
+    matrix = sparse.csr_array(np.eye(5) + np.eye(5, k=1))
+    first = Sparsity.of(matrix)
+    assert Sparsity.of(matrix.copy()).colours is first.colours
+    matrix.indices[0], matrix.indices[1] = 1, 2  # another pattern in the arrays of the first
+    changed = Sparsity.of(matrix)
+    assert changed.keys.tolist() != first.keys.tolist() == Sparsity.of(np.eye(5) + np.eye(5, k=1)).keys.tolist()
+
+
 def test_two_patterns_are_united():
     union = Sparsity.of(np.eye(3)).united(Sparsity.of(np.eye(3)[::-1]))
     assert union.size == 5

@@ -375,7 +375,7 @@ def jacobian(
     sparsity : scipy.sparse matrix, array of bool or numbers, Sparsity or "detect", optional
         Which entries can differ from 0, in shape (f(x).size, x.size): columns without a common row then move together,
         and f is called as often for a million columns as for a few. Of a sparse matrix all stored entries count, of
-        an array those that are not 0. A `mibun.sparsity.Sparsity` keeps its colours for many calls. "detect" finds the
+        an array those that are not 0. The colours of the last few are remembered. "detect" finds the
         pattern by probing, in about 4·log2(x.size) calls for a few bands. Needs SciPy, a real f, and arrays for x and
         f(x).
     {options}

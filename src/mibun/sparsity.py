@@ -1,8 +1,8 @@
 """Which entries of a Jacobian can differ from 0, and how its columns are bundled: `Sparsity`."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from mibun.errors import InputError
 __all__ = ["Sparsity"]
 
 Ints = NDArray[np.intp]
+#: Entries of the largest pattern that is remembered, and how many are: so a solver that gives the same one at each step
+#: has it coloured once.
+SMALL: Final = 2**18
+REMEMBERED: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,10 @@ class Sparsity:
         if hasattr(given, "tocoo") and len(given.shape) == 2:
             if given.format == "csr" and given.has_canonical_format:
                 shape = int(given.shape[0]), int(given.shape[1])
-                return cls(shape, given.indptr.astype(np.intp), given.indices.astype(np.intp))
+                starts, columns = given.indptr, given.indices
+                if columns.size <= SMALL:
+                    return _remembered(shape, starts.tobytes(), columns.tobytes(), starts.dtype.str, columns.dtype.str)
+                return cls(shape, starts.astype(np.intp), columns.astype(np.intp))
             entries = given.tocoo()
             return cls.from_entries(given.shape, entries.row, entries.col)
         try:
@@ -201,3 +208,12 @@ class Sparsity:
 
     def __repr__(self) -> str:
         return f"Sparsity(shape {self.shape}, {self.size:,} entries)"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(shape: tuple[int, int], starts: bytes, columns: bytes, *dtypes: str) -> Sparsity:
+    """Give one pattern, with the colours that were found for it, for the same arrays."""
+    own, other = (
+        np.frombuffer(part, dtype).astype(np.intp) for part, dtype in zip((starts, columns), dtypes, strict=True)
+    )
+    return Sparsity(shape, own, other)

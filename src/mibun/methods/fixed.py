@@ -315,5 +315,8 @@ def _kinks(h: Floats, moved: dict[float, Floats], values: dict[float, Any], nois
     left2 -= left
     right -= left
     gap, drift = np.abs(right, out=right), np.maximum(np.abs(right2, out=right2), np.abs(left2, out=left2), out=left2)
-    found: NDArray[np.bool_] = ~((gap <= 8 * drift) | (gap <= 64 * noise / h))
+    drift *= 8
+    found: NDArray[np.bool_] = ~(gap <= drift)
+    if found.any():  # nowhere, mostly
+        found &= ~(gap <= 64 * noise / h)
     return found
