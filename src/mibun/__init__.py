@@ -2,8 +2,9 @@
 
 `derivative`, `partial`, `mixed`, `gradient`, `directional`, `jacobian`, `vjp` and `hessian` differentiate what can only
 be evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are
-their methods. `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions,
-`mibun.draw` the pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
+their methods, and an `Evaluator` has f evaluated by workers, and its values kept in a store. `mibun.learn` trains
+networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw` the pictures. Each name is
+loaded on first use. `Derivative` is what every derivative comes back as.
 """
 
 import importlib
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mibun import book, draw, errors, learn
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
+    from mibun.evaluate.evaluator import Evaluator
     from mibun.hessians import hessian
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
     from mibun.result import Derivative, Status
@@ -24,6 +26,7 @@ __all__ = [
     "Central",
     "ComplexStep",
     "Derivative",
+    "Evaluator",
     "Forward",
     "GradientDescent",
     "Momentum",
@@ -47,6 +50,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
+    "mibun.evaluate.evaluator": ("Evaluator",),
     "mibun.hessians": ("hessian",),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mibun.conversation import Method, Request, Together
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Led, Serial, Vectorized, alone, lead
-from mibun.evaluate.drive import MOST
+from mibun.evaluate.calls import Calls, calling
+from mibun.evaluate.drive import MOST, Leading
 from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
 from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
@@ -46,6 +47,8 @@ def derivative(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate a function of one number, at one point or at many.
 
@@ -90,12 +93,22 @@ def derivative(
     known: tuple[Any, ...] = ()
     chosen, request = asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
     request = ordered(chosen, request, order)
-    if (type(x) is float or type(x) is int) and bounds is None and not vectorized and abs(x) <= LARGEST:
+    here = evaluator is None and workers is None and not vectorized
+    if here and (type(x) is float or type(x) is int) and bounds is None and abs(x) <= LARGEST:
         found, f0 = _number(f, float(x), chosen, request)
         if found is not None:
             return found
         known = (f0,)
     given = taken(x, bounds, complex_too=True)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
+    with calling(f, options) as calls:
+        return warned(*_derivative(calls, chosen, request, given, budget, known))
+
+
+def _derivative(
+    calls: Calls, chosen: Method, request: Request, given: Given, budget: int | None, known: tuple[Any, ...]
+) -> tuple[Derivative, Table]:
+    """Differentiate at every entry of x, each a point on its own."""
     structure, vector = given.structure, given.vector
     if structure.kind == "structure":
         raise InputError("x is a structure; derivative differentiates at one number or an array of them, use gradient")
@@ -103,8 +116,8 @@ def derivative(
     if vector.dtype.kind == "c":
         plan = both_axes(plan, pointwise(structure, vector, imaginary=True))
         given = given._replace(lower=np.full(2 * vector.size, -math.inf), upper=np.full(2 * vector.size, math.inf))
-    evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan, known)
-    led = lead_all(chosen, plan, request, given, evaluator, budget)
+    points = calls.on(plan, known)
+    led = lead_all(chosen, plan, request, given, points, budget, calls.leader)
     table = Table.of(led)
     centres = np.array(led.centres)
     if vector.dtype.kind == "c":
@@ -112,8 +125,7 @@ def derivative(
     if led.values.complex:
         centres = _joined(centres)
     arrange = points_first(structure.leaves[0].shape, led.values.structure)
-    found = _result(table, arrange, led, evaluator, given, arrange(table.noise), arrange(centres))
-    return warned(found, table)
+    return _result(table, arrange, led, points, given, arrange(table.noise), arrange(centres)), table
 
 
 @documented
@@ -129,6 +141,8 @@ def partial(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate f with respect to one entry of x, while all others stay.
 
@@ -157,13 +171,14 @@ def partial(
     >>> abs(d.value - 48.0) <= d.error < 1e-9
     True
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     chosen, request = asked(f, *options)
     given = taken(x, options.bounds)
     place = given.structure.index(index)
     plan = coordinatewise(given.structure, given.vector, [place])
     given = given._replace(lower=given.lower[[place]], upper=given.upper[[place]])
-    return _single(f, plan, chosen, request, given, options)
+    with calling(f, options) as calls:
+        return _single(calls, plan, chosen, request, given, options)
 
 
 @documented
@@ -179,6 +194,8 @@ def mixed(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate f with respect to several entries of x at once: ``mixed(f, x, {0: 2, 3: 1})`` is d^3 f/dx0^2 dx3.
 
@@ -218,7 +235,7 @@ def mixed(
     >>> abs(d.value - 4 * math.cos(1.0)) <= d.error < 1e-6
     True
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     chosen, request = asked(f, *options)
     given = taken(x, options.bounds)
     counts = multi_index(given.structure, orders)
@@ -227,7 +244,8 @@ def mixed(
         request = ordered(chosen, request, counts[places[0]])
         plan = coordinatewise(given.structure, given.vector, places)
         given = given._replace(lower=given.lower[places], upper=given.upper[places])
-        return _single(f, plan, chosen, request, given, options)
+        with calling(f, options) as calls:
+            return _single(calls, plan, chosen, request, given, options)
     if not isinstance(chosen, Adaptive):
         raise InputError(f'method is {chosen} for {len(places)} entries; write method="adaptive", or one entry alone')
     plan = together(given.structure, given.vector, places)
@@ -235,10 +253,10 @@ def mixed(
     limits = tuple(zip(given.lower[places].tolist(), given.upper[places].tolist(), units, strict=True))
     most = MOST * (len(places) - 1)
     whole = request._replace(budget=most if budget is None else min(int(budget), most))
-    evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
-    with np.errstate(all="ignore"):
-        led = lead(MixedPartial(tuple(counts.values()), limits), plan, [whole], evaluator, budget, most=most)
-    return _entry(led, evaluator, given)
+    with calling(f, options) as calls, np.errstate(all="ignore"):
+        points = calls.on(plan)
+        led = lead(MixedPartial(tuple(counts.values()), limits), plan, [whole], points, budget, most=most)
+        return _entry(led, points, given)
 
 
 @documented
@@ -254,6 +272,8 @@ def directional(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate ``f(x + t·direction)`` with respect to t at t = 0: the Jacobian times the direction.
 
@@ -282,7 +302,7 @@ def directional(
     >>> abs(d.value - 10.0) <= d.error < 1e-11
     True
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     chosen, request = asked(f, *options)
     given = taken(x, options.bounds)
     structure, vector = given.structure, given.vector
@@ -299,7 +319,8 @@ def directional(
     if not max(-low, high) > ROOM * plan.units[0] * start:
         raise InputError(f"bounds are {bounds!r}; they leave no room along the direction on either side of x")
     given = given._replace(lower=np.array([start + low]), upper=np.array([start + high]))
-    return _single(f, plan, chosen, request, given, options)
+    with calling(f, options) as calls:
+        return _single(calls, plan, chosen, request, given, options)
 
 
 @documented
@@ -314,6 +335,8 @@ def gradient(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate a function that returns one number, with respect to every entry of x.
 
@@ -341,11 +364,12 @@ def gradient(
     >>> abs(d.value["a"] - 10.0) <= d.error["a"], bool(np.all(abs(d.value["b"] - [4.0, 12.0]) <= d.error["b"]))
     (True, True)
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
-    plan = coordinatewise(given.structure, given.vector)
-    return warned(*_gradient(f, plan, chosen, request, given, options))
+    with calling(f, options) as calls:
+        points = calls.on(coordinatewise(given.structure, given.vector))
+        return warned(*_gradient(calls, points, chosen, request, given, options))
 
 
 @documented
@@ -361,6 +385,8 @@ def jacobian(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate every number that f returns with respect to every entry of x.
 
@@ -419,20 +445,20 @@ def jacobian(
     >>> d.value.nnz, float(d.value[5, 5]), bool(abs(d.value.diagonal() - 7.0).max() <= d.error.max())
     (298, 7.0, True)
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     chosen, request = asked(f, *options)
     if sparsity is not None:
-        return sparse_jacobian(f, x, sparsity, chosen, request, options)
+        with calling(f, options) as calls:
+            return sparse_jacobian(calls, x, sparsity, chosen, request, options)
     given = taken(x, options.bounds)
     plan = coordinatewise(given.structure, given.vector)
-    evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
-    led = lead_all(chosen, plan, request, given, evaluator, budget)
+    with calling(f, options) as calls:
+        points = calls.on(plan)
+        led = lead_all(chosen, plan, request, given, points, budget, calls.leader)
     table = Table.of(led)
     arrange = values_first(given.structure, led.values.structure)
-    found = _result(
-        table, arrange, led, evaluator, given, level(led.values, table.noise), led.values.built(led.centres[0])
-    )
-    return warned(found, table)
+    fx = led.values.built(led.centres[0])
+    return warned(_result(table, arrange, led, points, given, level(led.values, table.noise), fx), table)
 
 
 @documented
@@ -448,6 +474,8 @@ def vjp(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Multiply the transposed Jacobian by a cotangent: the gradient of ``sum(conj(cotangent) · f(x))``.
 
@@ -479,7 +507,7 @@ def vjp(
     >>> bool(np.all(abs(d.value - [4.0, 83.0]) <= d.error))
     True
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")
@@ -488,15 +516,17 @@ def vjp(
         raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
     if not weights.any():
         chosen, options = Nothing(), options._replace(budget=None)
-    weighed = Weighed(f, values, weights, coordinatewise(given.structure, given.vector), vectorized)
-    found, table = _gradient(weighed, weighed.plan, chosen, request, given, options, weighed.widen)
+    with calling(f, options) as calls:
+        weighed = Weighed(f, values, weights, coordinatewise(given.structure, given.vector), vectorized)
+        points = calls.on(weighed.plan, through=weighed)
+        found, table = _gradient(calls, points, chosen, request, given, options, weighed.widen)
     found = replace(found, fx=weighed.fx())
     return found if weighed.changed or not weights.any() else warned(found, table)
 
 
 def _gradient(
-    f: Callable[[Any], Any],
-    plan: Plan,
+    calls: Calls,
+    points: Serial | Vectorized,
     chosen: Method,
     request: Request,
     given: Given,
@@ -504,8 +534,7 @@ def _gradient(
     amend: Callable[[Table], None] = lambda _: None,
 ) -> tuple[Derivative, Table]:
     """Differentiate one number with respect to every entry; `amend` may change what was found."""
-    evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-    led = lead_all(chosen, plan, request, given, evaluator, options.budget, scalar=True)
+    led = lead_all(chosen, points.plan, request, given, points, options.budget, calls.leader, scalar=True)
     table = Table.of(led)
     amend(table)
 
@@ -514,24 +543,20 @@ def _gradient(
 
     fx = _joined(np.array(led.centres))[0, 0] if led.values.complex else float(led.centres[0][0])
     noise = float(table.noise.max())
-    return _result(table, arrange, led, evaluator, given, noise, complex(fx) if led.values.complex else fx), table
+    return _result(table, arrange, led, points, given, noise, complex(fx) if led.values.complex else fx), table
 
 
-def _single(
-    f: Callable[[Any], Any], plan: Plan, chosen: Method, request: Request, given: Given, options: Options
-) -> Derivative:
+def _single(calls: Calls, plan: Plan, chosen: Method, request: Request, given: Given, options: Options) -> Derivative:
     """Differentiate with respect to the one element of a plan."""
-    evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-    return _entry(lead_all(chosen, plan, request, given, evaluator, options.budget), evaluator, given)
+    points = calls.on(plan)
+    return _entry(lead_all(chosen, plan, request, given, points, options.budget, calls.leader), points, given)
 
 
-def _entry(led: Led, evaluator: Serial | Vectorized, given: Given) -> Derivative:
+def _entry(led: Led, points: Serial | Vectorized, given: Given) -> Derivative:
     """Build the result of one element, in the shape of f(x)."""
     table = Table.of(led)
     arrange = points_first((), led.values.structure)
-    return _result(
-        table, arrange, led, evaluator, given, level(led.values, table.noise), led.values.built(led.centres[0])
-    )
+    return _result(table, arrange, led, points, given, level(led.values, table.noise), led.values.built(led.centres[0]))
 
 
 @np.errstate(all="ignore")
@@ -570,15 +595,16 @@ def lead_all(
     plan: Plan,
     request: Request,
     given: Given,
-    evaluator: Serial | Vectorized,
+    points: Serial | Vectorized,
     budget: int | None,
+    leader: type[Leading],
     scalar: bool = False,
 ) -> Led:
     """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
     centres = None
-    if given.unbounded and takes_together(method, plan, request, budget):
+    if leader is Leading and given.unbounded and takes_together(method, plan, request, budget):
         with np.errstate(all="ignore"):
-            led = lead_together(cast(Together, method), plan, request, evaluator)
+            led = lead_together(cast(Together, method), plan, request, points)
         if isinstance(led, Led):
             return led
         centres = led
@@ -587,17 +613,15 @@ def lead_all(
         for lower, upper, unit in zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
     ]
     with np.errstate(all="ignore"):
-        return lead(method, plan, requests, evaluator, budget, scalar, centres)
+        return lead(method, plan, requests, points, budget, scalar, centres, leader=leader)
 
 
 def _result(
-    table: Table, arrange: Arrange, led: Led, evaluator: Serial | Vectorized, given: Given, noise: Any, fx: Any
+    table: Table, arrange: Arrange, led: Led, points: Serial | Vectorized, given: Given, noise: Any, fx: Any
 ) -> Derivative:
     """Build the result in the precision of x, at least float64."""
     dtype = np.longdouble if given.vector.dtype == np.longdouble else np.float64
-    return gathered(
-        table, arrange, evaluations=led.evaluations, noise=noise, fx=fx, dtype=dtype, remark=evaluator.remark
-    )
+    return gathered(table, arrange, evaluations=led.evaluations, noise=noise, fx=fx, dtype=dtype, remark=points.remark)
 
 
 def warned(found: Derivative, table: Table) -> Derivative:

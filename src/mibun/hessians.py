@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from mibun.conversation import Method, Request
 from mibun.derivatives import lead_all, warned
 from mibun.errors import InputError
-from mibun.evaluate import Led, Serial, Values, Vectorized
+from mibun.evaluate import Led, Values
 from mibun.evaluate.axes import PER_PAIR, Along, split
+from mibun.evaluate.calls import Calls, calling
 from mibun.evaluate.drive import shares
 from mibun.evaluate.gather import Table, Told, gathered, values_first
 from mibun.given import Given, taken
 from mibun.methods import Adaptive
 from mibun.options import Options, asked, documented
 from mibun.pairs import Entries, Pairs
-from mibun.plan import Plan, coordinatewise
+from mibun.plan import coordinatewise
 from mibun.result import Derivative
 from mibun.sparse import sparse_hessian_of_gradient
 from mibun.sparse_hessian import sparse_hessian
@@ -55,6 +56,8 @@ def hessian(
     noise: float | None = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> Derivative:
     """Differentiate a function that returns one number twice, with respect to every two entries of x.
 
@@ -139,32 +142,28 @@ def hessian(
     >>> d.value.nnz, bool(abs(d.value[7, 8] - truth) <= d.error[7, 8] < 1e-8)
     (148, True)
     """
-    options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     if gradient is not None and not callable(gradient):
         raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
     chosen, request = asked(f if gradient is None else gradient, *options)
     given = taken(x, bounds)
-    if gradient is not None and sparsity is not None:
-        return sparse_hessian_of_gradient(gradient, x, sparsity, chosen, request, options)
     if gradient is not None:
-        return warned(*_of_gradient(gradient, chosen, request, given, options))
+        with calling(gradient, options) as calls:
+            if sparsity is not None:
+                return sparse_hessian_of_gradient(calls, x, sparsity, chosen, request, options)
+            return warned(*_of_gradient(calls, chosen, request, given, options))
     if not isinstance(chosen, Adaptive):
         raise InputError(
             f'method is {chosen}; the second derivatives of f are found by "adaptive" alone; with gradient= the '
             "Hessian is a Jacobian, and every method does"
         )
-    known = cast(Callable[[Any], Any], f)
-    if sparsity is None:
-        return warned(*_of_function(known, chosen, request, given, options))
-
-    return sparse_hessian(ByPairs(known, chosen, request, given, options), given, sparsity)
+    with calling(cast(Callable[[Any], Any], f), options) as calls:
+        course = ByPairs(calls, chosen, request, given, options)
+        return sparse_hessian(course, given, sparsity) if sparsity is not None else warned(*_of_function(course, given))
 
 
-def _of_function(
-    f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
-) -> tuple[Derivative, Table]:
+def _of_function(course: "ByPairs", given: Given) -> tuple[Derivative, Table]:
     """Differentiate f twice, by all pairs."""
-    course = ByPairs(f, method, request, given, options)
     first, second = np.triu_indices(given.structure.size, 1)
     course.begin(first.size)
     return _dense(course.paired(first, second), given)
@@ -173,31 +172,32 @@ def _of_function(
 class ByPairs:
     """The second derivatives of f by pairs of entries of x, and its gradient, on the values of which they stand."""
 
-    def __init__(
-        self, f: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
-    ) -> None:
-        self.f, self.method, self.request, self.given, self.options = f, method, request, given, options
+    def __init__(self, calls: Calls, method: Method, request: Request, given: Given, options: Options) -> None:
+        self.calls, self.method, self.request, self.given, self.options = calls, method, request, given, options
 
     def begin(self, count: int) -> Led:
         """Find the gradient, and leave what the budget has for so many pairs."""
         budget, given = self.options.budget, self.given
-        self.evaluator = self.evaluates(coordinatewise(given.structure, given.vector))
+        self.evaluator = self.calls.on(coordinatewise(given.structure, given.vector))
         self.evaluator.kept = []
         self.part, own, _ = split(budget, given.structure.size, count, LEAST)
         self.led = lead_all(
-            self.method, self.evaluator.plan, self.request, given, self.evaluator, self.part, scalar=True
+            self.method,
+            self.evaluator.plan,
+            self.request,
+            given,
+            self.evaluator,
+            self.part,
+            self.calls.leader,
+            scalar=True,
         )
         if self.led.values.complex:
             raise InputError(
                 "f(x) is complex; a Hessian is that of a real number, ask for f.real and f.imag one by one"
             )
         along = Along(self.evaluator, given.lower, given.upper, own, budget is not None)
-        self.pairs = Pairs(self.evaluates, given, self.request, self.led, along)
+        self.pairs = Pairs(self.calls.on, given, self.request, self.led, along)
         return self.led
-
-    def evaluates(self, plan: Plan) -> Serial | Vectorized:
-        """Make an evaluator."""
-        return Vectorized(self.f, plan) if self.options.vectorized else Serial(self.f, plan)
 
     def paired(self, first: Places, second: Places, spent: int = 0) -> Found:
         """Differentiate along each axis twice, and by the pairs (first, second); `spent` are evaluations elsewhere."""
@@ -222,12 +222,12 @@ class ByPairs:
 
 
 def _of_gradient(
-    gradient: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
+    calls: Calls, method: Method, request: Request, given: Given, options: Options
 ) -> tuple[Derivative, Table]:
     """Differentiate the gradient of f, and take of each two mirror images the one that is known better."""
     structure, plan = given.structure, coordinatewise(given.structure, given.vector)
-    evaluator = Vectorized(gradient, plan) if options.vectorized else Serial(gradient, plan)
-    led = lead_all(method, plan, request, given, evaluator, options.budget)
+    evaluator = calls.on(plan)
+    led = lead_all(method, plan, request, given, evaluator, options.budget, calls.leader)
     order = _order(structure, led.values)
     table = Table.of(led)
     level = table.noise.max(axis=0)[order]

@@ -34,7 +34,11 @@ OPTIONS: Final = """
     budget : int, optional
         Most evaluations of f, never passed: split evenly before the start. Default: 40 an element.
     vectorized : bool
-        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 96 KB."""
+        f takes a stack of points, (m, *S), and returns (m, *T); f is then called with few stacks of about 96 KB.
+    workers : int, executor, client or callable, optional
+        Evaluate f in so many processes, or as `Evaluator` says, for this call. Default: here, one point at a time.
+    evaluator : Evaluator, optional
+        Workers that are kept for many calls, a store on disk, retries, a time limit."""
 
 NOTES: Final = """
     Notes
@@ -63,6 +67,8 @@ class Options(NamedTuple):
     noise: float | None
     budget: int | None
     vectorized: bool
+    workers: Any = None
+    evaluator: Any = None
 
 
 def documented(verb: Verb) -> Verb:
@@ -75,7 +81,15 @@ def documented(verb: Verb) -> Verb:
 
 
 def asked(
-    f: Any, method: Any, rtol: Any, atol: Any, bounds: Any, noise: Any, budget: Any, vectorized: Any
+    f: Any,
+    method: Any,
+    rtol: Any,
+    atol: Any,
+    bounds: Any,
+    noise: Any,
+    budget: Any,
+    vectorized: Any,
+    *_: Any,
 ) -> tuple[Method, Request]:
     """Check the options, but for the bounds, which depend on x; fast where all are as usual."""
     if not callable(f):

@@ -7,7 +7,6 @@ A result that is verified in a random direction is not proven: an entry that is 
 felt beside its row, stays unseen.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from mibun.colouring import sparse_matrices
 from mibun.conversation import Method, Request
 from mibun.errors import InputError
+from mibun.evaluate.calls import Calls
 from mibun.evaluate.coloured import lead_coloured
-from mibun.evaluate.compressed import Compressed, Spent
+from mibun.evaluate.compressed import Spent
 from mibun.evaluate.detect import detected, elsewhere
 from mibun.evaluate.gather import Table, gathered
 from mibun.given import taken
@@ -57,13 +57,15 @@ class Found(NamedTuple):
 
 
 def sparse_jacobian(
-    f: Callable[[Any], Any], x: Any, sparsity: Any, chosen: Method, request: Request, options: Options
+    calls: Calls, x: Any, sparsity: Any, chosen: Method, request: Request, options: Options
 ) -> Derivative:
     """Differentiate an array with respect to an array where most entries of the Jacobian are 0.
 
     Parameters
     ----------
-    f, x, options
+    calls : Calls
+        Of f.
+    x, options
         As for `jacobian`; x is an array, and f(x) too. They are taken as flat vectors.
     sparsity : scipy.sparse matrix, array, Sparsity or "detect"
         The pattern, of shape (f(x).size, x.size).
@@ -82,20 +84,20 @@ def sparse_jacobian(
     MissingDependency
         If SciPy is not installed.
     """
-    matrix = _Matrix(f, x, chosen, request, options, symmetric=False)
+    matrix = _Matrix(calls, x, chosen, request, options, symmetric=False)
     found, built = matrix.found(sparsity), matrix.evaluator.values.built
     return matrix.result(found, noise=built(found.noise), fx=built(found.fx))
 
 
 def sparse_hessian_of_gradient(
-    gradient: Callable[[Any], Any], x: Any, sparsity: Any, chosen: Method, request: Request, options: Options
+    calls: Calls, x: Any, sparsity: Any, chosen: Method, request: Request, options: Options
 ) -> Derivative:
     """Differentiate a gradient: the Hessian, symmetric to the bit, in calls for each colour of a star colouring.
 
     Parameters
     ----------
-    gradient : callable
-        From x to an array like it.
+    calls : Calls
+        Of the gradient, from x to an array like it.
     sparsity : scipy.sparse matrix, array, Sparsity or "detect"
         The pattern, symmetric, of shape (x.size, x.size).
     x, chosen, request, options
@@ -118,7 +120,7 @@ def sparse_hessian_of_gradient(
     Every entry is read off the sum of the columns of one colour (T. Coleman and J. Moré, Math. Programming 28 (1984)
     243-270). That the derivative of gradient is symmetric is seen in the random direction in which it is verified.
     """
-    matrix = _Matrix(gradient, x, chosen, request, options, symmetric=True)
+    matrix = _Matrix(calls, x, chosen, request, options, symmetric=True)
     found, built = matrix.found(sparsity), matrix.evaluator.values.built
     most = float(found.noise.max())
     slopes = Derivative(built(found.fx), built(found.noise), evaluations=1, noise=most)
@@ -130,7 +132,7 @@ class _Matrix:
 
     def __init__(
         self,
-        f: Callable[[Any], Any],
+        calls: Calls,
         x: Any,
         method: Method,
         request: Request,
@@ -141,7 +143,7 @@ class _Matrix:
         self.given = given = taken(x, options.bounds)
         if given.structure.kind == "structure":
             raise InputError("x is a structure; with sparsity= it is to be an array: write x as one, and take f apart")
-        self.evaluator = Compressed(f, given.structure, given.vector, bool(options.vectorized))
+        self.evaluator = calls.compressed(given.structure, given.vector)
         self.evaluator.limit = np.inf if options.budget is None else options.budget
         self.method, self.budget, self.symmetric = method, options.budget, symmetric
         self.request = request._replace(unit=unit(given.vector.dtype), budget=Request().budget)

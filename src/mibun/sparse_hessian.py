@@ -4,7 +4,6 @@ One call of f gives one number, so a Hessian of N different entries costs at lea
 coloured: colours save calls where a gradient is given (`sparse`). What the pattern saves here is all the other pairs.
 """
 
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from mibun.colouring import sparse_matrices
 from mibun.errors import InputError
-from mibun.evaluate.compressed import Compressed, Spent
+from mibun.evaluate.calls import Calls
+from mibun.evaluate.compressed import Spent
 from mibun.evaluate.drive import Led
 from mibun.evaluate.gather import Table
 from mibun.evaluate.interact import first_steps, interacting, unexplained
@@ -38,7 +38,7 @@ USUAL: Final = 4
 class Course(Protocol):
     """Differentiates f by pairs of entries of x."""
 
-    f: Callable[[Any], Any]
+    calls: Calls
     options: Options
 
     def begin(self, count: int) -> Led:
@@ -129,7 +129,7 @@ class _Bends:
     def __init__(self, course: Course, given: Given, led: Led) -> None:
         options, slopes = course.options, Table.of(led)
         self.given, self.budget = given, options.budget
-        self.evaluator = evaluator = Compressed(course.f, given.structure, given.vector, bool(options.vectorized))
+        self.evaluator = evaluator = course.calls.compressed(given.structure, given.vector)
         evaluator.knows(led.values)
         self.fx, self.noise = float(led.centres[0][0]), max(options.noise or 0.0, float(slopes.noise.max()))
         self.others = led.evaluations

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mibun.errors import InputError
-from mibun.evaluate.serial import OUTSIDE, Asked, Faults, explain, located, shown
+from mibun.evaluate.serial import OUTSIDE, Asked, Faults, Lost, explain, located, shown
 from mibun.evaluate.values import NAN, Values
 from mibun.evaluate.vectorized import first_of, rows_of_chunk
 from mibun.sparsity import Sparsity
@@ -109,7 +109,7 @@ class Compressed:
         given = self.structure.unflatten(np.stack(points) if self.chunk else points[0])
         try:
             value = self.f(given)
-        except OUTSIDE as reason:
+        except (*OUTSIDE, Lost) as reason:
             if len(points) > 1:
                 return [row for point in points for row in self._together([point])]
             self._raised(reason)
@@ -125,6 +125,8 @@ class Compressed:
 
     def _raised(self, reason: Exception) -> None:
         self.calls += 1
+        if isinstance(reason, Lost):
+            return
         self.faults.count += 1
         self.faults.first = self.faults.first or reason
         if not self.answered and self.faults.count >= PATIENCE:
@@ -161,7 +163,11 @@ class Compressed:
         values = np.full(entries.size, NAN, coordinates.dtype)
         different = np.unique(columns)
         if different.size == 1:
-            text = f"f raised {type(found).__name__}({found}) at {coordinates[0].item()!r}"
+            at = coordinates[0].item()
+            if isinstance(found, Lost):
+                self.faults.lost |= dict.fromkeys(entries.tolist(), f"{found}, at {at!r}") | self.faults.lost
+                return values
+            text = f"f raised {type(found).__name__}({found}) at {at!r}"
             self.faults.texts |= {entry: text for entry in entries.tolist() if entry not in self.faults.texts}
             return values
         first = columns < different[different.size // 2]

@@ -19,7 +19,7 @@ from mibun.evaluate.vectorized import Vectorized
 from mibun.plan import Plan
 from mibun.status import Status
 
-__all__ = ["MOST", "SPENT", "Leading", "Led", "alone", "lead", "shares"]
+__all__ = ["MOST", "SPENT", "Leading", "Led", "Round", "Talk", "alone", "lead", "shares"]
 
 #: Most points that one conversation takes.
 MOST: Final = 40
@@ -39,7 +39,7 @@ class Led(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Talk:
+class Talk:
     """One conversation, about one element and one number that f returns."""
 
     element: int
@@ -47,6 +47,14 @@ class _Talk:
     conversation: Conversation
     points: tuple[complex, ...]
     taken: int = 0
+
+
+class Round(NamedTuple):
+    """What some conversations ask for at once."""
+
+    asked: list[tuple[int, complex]]
+    going: list[Talk]
+    ended: list[Talk]  #: what they ask for is not to be had
 
 
 def shares(budget: int | None, count: int, least: int, most: int = MOST) -> list[int]:
@@ -76,6 +84,7 @@ def lead(
     scalar: bool = False,
     centres: list[list[float]] | None = None,
     most: int = MOST,
+    leader: "type[Leading] | None" = None,
 ) -> Led:
     """Lead one conversation for each element and each number that f returns, in lock-step.
 
@@ -96,6 +105,8 @@ def lead(
         f(x), where it is known already.
     most : int
         Most points of one conversation.
+    leader : type of Leading, optional
+        How the rounds are led. Default: all conversations in lock-step.
 
     Raises
     ------
@@ -116,7 +127,8 @@ def lead(
             "use jacobian, or vjp with a cotangent"
         )
     pools = shares(budget, count, least, most * outputs)
-    leading = Leading(method, plan, evaluator, len(centred), [[SPENT] * outputs for _ in range(count)], most)
+    blank = [[SPENT] * outputs for _ in range(count)]
+    leading = (leader or Leading)(method, plan, evaluator, len(centred), blank, most)
     for element in served:
         own = min(most, pools[element]) - (not asks_x)
         row = centres[0] if plan.shared else centres[centred.index(element) if len(centred) < count else element]
@@ -166,7 +178,7 @@ class Leading:
         self.seen: dict[int, dict[complex, list[Any]]] = {}
         self.left: dict[int, int] = {}
         self.missing = [NAN] * len(estimates[0])
-        self.talks: list[_Talk] = []
+        self.talks: list[Talk] = []
 
     def open(
         self,
@@ -181,26 +193,33 @@ class Leading:
         self.requests[element], self.left[element] = request, left
         self.seen[element] = {start: centre, **(known or {})}
         for output in range(len(centre)):
-            talk = _Talk(element, output, self.method.converse(start, request), ())
+            talk = Talk(element, output, self.method.converse(start, request), ())
             if self.went_on(talk, None):
                 self.talks.append(talk)
 
     def run(self) -> None:
         """Lead all conversations to their ends."""
         while self.talks:
-            asked: list[tuple[int, complex]] = []
-            going: list[_Talk] = []
-            ended: list[_Talk] = []
-            for talk in self.talks:
-                (going if self.asks(talk, asked) else ended).append(talk)
-            self.evaluations += len(asked)
-            for (element, coordinate), row in zip(asked, self.evaluator(asked) if asked else (), strict=True):
-                self.seen[element][coordinate] = row
-            for talk in ended:
-                self.estimates[talk.element][talk.output] = self.cut_short(talk)
-            self.talks = [talk for talk in going if self.went_on(talk, self.answers(talk))]
+            begun = self.begin(self.talks)
+            self.talks = self.finish(begun, self.evaluator(begun.asked) if begun.asked else [])
 
-    def asks(self, talk: _Talk, asked: list[tuple[int, complex]]) -> bool:
+    def begin(self, talks: list[Talk]) -> Round:
+        """Collect what some conversations ask for."""
+        begun = Round([], [], [])
+        for talk in talks:
+            (begun.going if self.asks(talk, begun.asked) else begun.ended).append(talk)
+        self.evaluations += len(begun.asked)
+        return begun
+
+    def finish(self, begun: Round, rows: Sequence[list[Any]]) -> list[Talk]:
+        """Send all of them their values; give those that go on."""
+        for (element, coordinate), row in zip(begun.asked, rows, strict=True):
+            self.seen[element][coordinate] = row
+        for talk in begun.ended:
+            self.estimates[talk.element][talk.output] = self.cut_short(talk)
+        return [talk for talk in begun.going if self.went_on(talk, self.answers(talk))]
+
+    def asks(self, talk: Talk, asked: list[tuple[int, complex]]) -> bool:
         """Add the points of a conversation that are new to those of the round; False if they are not to be had."""
         element = talk.element
         seen, request = self.seen[element], self.requests[element]
@@ -222,13 +241,13 @@ class Leading:
             asked.append((element, point))
         return True
 
-    def answers(self, talk: _Talk) -> list[Any]:
+    def answers(self, talk: Talk) -> list[Any]:
         """Collect the values that a conversation waits for."""
         seen, output = self.seen[talk.element], talk.output
         talk.taken += len(talk.points)
         return [seen[point][output] for point in talk.points]
 
-    def went_on(self, talk: _Talk, values: list[Any] | None) -> bool:
+    def went_on(self, talk: Talk, values: list[Any] | None) -> bool:
         """Send a conversation its values; False if that was its end, the estimate of which is kept."""
         try:
             talk.points = next(talk.conversation) if values is None else talk.conversation.send(values)
@@ -237,7 +256,7 @@ class Leading:
             return False
         return True
 
-    def cut_short(self, talk: _Talk) -> Estimate:
+    def cut_short(self, talk: Talk) -> Estimate:
         """End a conversation with what it has: lead it again on known values, with a budget of what it took so far."""
         talk.conversation.close()
         seen, request = self.seen[talk.element], self.requests[talk.element]._replace(budget=talk.taken)

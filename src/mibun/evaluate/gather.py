@@ -59,8 +59,14 @@ class Table:
     @classmethod
     def of(cls, led: Led) -> "Table":
         """Write all estimates into arrays; two real ones make a complex one."""
-        if led.common is not None:
-            return cls._with_common(led, led.common)
+        table = cls._alone(led) if led.common is None else cls._with_common(led, led.common)
+        for element, text in led.faults.lost.items():
+            table.fail(element, text)
+        return table
+
+    @classmethod
+    def _alone(cls, led: Led) -> "Table":
+        """Write the estimates of elements that were led alone."""
         shape = len(led.estimates), len(led.estimates[0])
         flat = [settled(estimate) for row in led.estimates for estimate in row]
         value, truncation, rounding, statuses, step, noise, messages, left, right = zip(*flat, strict=True)
@@ -86,7 +92,7 @@ class Table:
             faults = copy(led.faults)
             faults.texts = {i: faults.texts[e] for i, e in enumerate(left.tolist()) if e in faults.texts}
             estimates = [led.estimates[element] for element in left.tolist()]
-            alone = cls.of(led._replace(estimates=estimates, faults=faults, common=None))
+            alone = cls._alone(led._replace(estimates=estimates, faults=faults, common=None))
             for into, part in zip(table._arrays(), alone._arrays(), strict=True):
                 into[left] = part
             table.told.update({(int(left[i]), output): text for (i, output), text in alone.told.items()})
@@ -104,6 +110,12 @@ class Table:
             }
         value, truncation, rounding, codes, step, noise = (part[places] for part in self._arrays())
         return Table(value, truncation, rounding, codes, step, noise, told)
+
+    def fail(self, element: int, text: str) -> None:
+        """Say of an element that f did not come back from one of its points."""
+        self.value[element], self.truncation[element], self.rounding[element] = math.nan, 0.0, math.inf
+        self.codes[element] = Status.FAILED.code
+        self.told |= {(element, output): (text, None, None) for output in range(self.codes.shape[1])}
 
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         return self.value, self.truncation, self.rounding, self.codes, self.step, self.noise

@@ -43,8 +43,8 @@ class Here:
         self._waiting.insert(0, Task(ticket, f, x))
 
     def arrived(self, seconds: float | None = None) -> list[tuple[int, Outcome]]:
-        """Evaluate the next point; nothing if none waits."""
-        if not self._waiting:
+        """Evaluate the next point; nothing if none waits, or there is no time."""
+        if not self._waiting or seconds == 0.0:
             return []
         task = self._waiting.pop()
         outcome = tried(task.f.f, task.x, Exception)
@@ -104,6 +104,8 @@ class Batch:
         InputError
             If there are not as many values as points.
         """
+        if seconds == 0.0:
+            return []
         tasks, self._waiting = self._waiting, []
         return self._evaluated(tasks) if tasks else []
 

@@ -16,7 +16,7 @@ from mibun.errors import InputError
 from mibun.evaluate.values import NAN, Values
 from mibun.plan import Plan
 
-__all__ = ["OUTSIDE", "Faults", "Kept", "Serial", "explain", "located", "shown"]
+__all__ = ["OUTSIDE", "Faults", "Kept", "Lost", "Serial", "explain", "located", "shown"]
 
 #: What f raises where it is not defined.
 OUTSIDE: Final = (ArithmeticError, ValueError)
@@ -27,6 +27,10 @@ Asked = Sequence[tuple[int, complex]]
 Kept = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 
+class Lost(Exception):
+    """F did not come back from a point, or raised what is not to be raised again; the text says how."""
+
+
 class Faults:
     """Exceptions met so far: how many, the first, and the first text for every element."""
 
@@ -34,9 +38,13 @@ class Faults:
         self.first: Exception | None = None
         self.count = 0
         self.texts: dict[int, str] = {}
+        self.lost: dict[int, str] = {}
 
     def met(self, element: int, coordinate: complex, reason: Exception) -> None:
-        """Remember that f is not defined at a point."""
+        """Remember that f is not defined at a point, or that it did not come back from there."""
+        if isinstance(reason, Lost):
+            self.lost.setdefault(element, f"{reason}, at {coordinate!r}")
+            return
         self.count += 1
         self.first = self.first or reason
         self.texts.setdefault(element, f"f raised {type(reason).__name__}({reason}) at {coordinate!r}")
@@ -110,7 +118,7 @@ class Serial:
         for (element, coordinate), x in zip(asked, points, strict=True):
             try:
                 value = f(x)
-            except OUTSIDE as reason:
+            except (*OUTSIDE, Lost) as reason:
                 self.faults.met(element, coordinate, reason)
                 rows.append(missing)
                 continue
@@ -198,6 +206,8 @@ def located(reason: Exception, place: str) -> Exception:
     """
     if isinstance(reason, InputError):
         return reason
+    if isinstance(reason, Lost):
+        place = place.removeprefix("f raised this ")
     if len(reason.args) == 1 and isinstance(reason.args[0], str) and type(reason).__str__ is Exception.__str__:
         reason.args = (f"{reason.args[0]} ({place})",)
     else:

@@ -1,8 +1,11 @@
 """Evaluations on disk: a point that was evaluated once is never evaluated again, whatever happens in between.
 
 A row belongs to a name, which the user gives to f, and to a point: its structure, dtypes and bits, and how often the
-point was asked for before in the same run. So a noisy f that is evaluated twice at one x keeps both values, and a run
-that is repeated gets them in the same order. The key is never the source of f, which does not say what a closure or a
+point was asked for before in the same run and lane. So a noisy f that is evaluated twice at one x keeps both values,
+and a run that is repeated gets them in the same order. A lane is a part of a run that goes its own way, as an element
+of a gradient does; a point that two of them ask for has one value for both.
+
+The key is never the source of f, which does not say what a closure or a
 global is; a changed source gives a warning.
 
 Rows with a value (finite or not) and rows of domain exceptions are replayed. Those that raised something else, were
@@ -24,6 +27,7 @@ that evaluate one point at the same time, both go on with the value of the faste
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -36,7 +40,7 @@ from mibun.evaluate.rows import Key, Rows, sayable
 from mibun.evaluate.source import source_hash
 from mibun.evaluate.values import opened
 
-__all__ = ["Run", "Store"]
+__all__ = ["Run", "Store", "checked_name", "store_path"]
 
 #: Bytes of a digest that are kept: a chance of 1e-15 that any two of 1e12 points share one.
 DIGEST: Final = 16
@@ -66,7 +70,7 @@ class Store:
 
     def __init__(self, path: Any, name: Any, *, patience: float = PATIENCE) -> None:
         checked = store_path(path)
-        self.name = _checked_name(name, path)
+        self.name = checked_name(name, path)
         self._database = Database(checked, patience=patience)
         try:
             self._rows = Rows(self._database, self.name)
@@ -128,21 +132,22 @@ class Run:
 
     def __init__(self, rows: Rows, source: str | None) -> None:
         self._rows, self._source = rows, source
-        self._asked: dict[bytes, int] = {}
+        self.place = f"{rows.database.path} under {rows.name!r}"  # for messages
+        self._asked: dict[tuple[int, bytes], int] = {}
 
-    def keys(self, points: Iterable[Any]) -> list[Key]:
-        """Give the keys of points, as f gets them; each is counted as asked for.
+    def keys(self, points: Iterable[Any], lanes: Iterable[int] | None = None) -> list[Key]:
+        """Give the keys of points, as f gets them; each is counted as asked for in its lane. Default: all in lane 0.
 
         Raises
         ------
         InputError
             If a point has keys that cannot be written.
         """
-        return self._keyed([encode(point, "x") for point in points])
+        return self._keyed([encode(point, "x") for point in points], lanes)
 
-    def keys_of_stack(self, stack: Any, count: int) -> list[Key]:
-        """Give the keys of the rows of a stack, (count, *S) in every leaf; each is counted as asked for."""
-        return self._keyed(encode_stack(stack, count, "x"))
+    def keys_of_stack(self, stack: Any, count: int, lanes: Iterable[int] | None = None) -> list[Key]:
+        """Give the keys of the rows of a stack, (count, *S) in every leaf; each is counted as asked for in its lane."""
+        return self._keyed(encode_stack(stack, count, "x"), lanes)
 
     def lookup(self, keys: Sequence[Key]) -> list[Outcome | None]:
         """Find what became of points in earlier runs; None where that is not known, or is to be tried again.
@@ -202,22 +207,23 @@ class Run:
         share = outcome._replace(value=None, seconds=outcome.seconds / count)
         return self._rows.write([(key, share, value) for key, value in zip(keys, values, strict=True)], self._source)
 
-    def _keyed(self, points: list[Coded]) -> list[Key]:
+    def _keyed(self, points: list[Coded], lanes: Iterable[int] | None) -> list[Key]:
         keys, asked, header, hasher = [], self._asked, None, sha256()
-        for point in points:
+        for point, lane in zip(points, repeat(0) if lanes is None else lanes, strict=lanes is not None):
             if point.header != header:
                 header = point.header
                 hasher = sha256(header.encode() + b"\0")
             hashed = hasher.copy()
             hashed.update(point.data)
             digest = hashed.digest()[:DIGEST]
-            repeat = asked.get(digest, 0)
-            asked[digest] = repeat + 1
-            keys.append(Key(digest, repeat, point))
+            before = asked.get((lane, digest), 0)
+            asked[lane, digest] = before + 1
+            keys.append(Key(digest, before, point))
         return keys
 
 
-def _checked_name(name: Any, path: Any) -> str:
+def checked_name(name: Any, path: Any) -> str:
+    """Give the name of f in a store, or say what is wrong with it."""
     if name is None or name == "":
         raise InputError(
             f"store={str(path)!r} is given without a name; write name='cost-v1' or the like, and another name when f "

@@ -96,24 +96,26 @@ class Vectorized:
                 continue
             elements = np.array([asked[i][0] for i in places])
             coordinates = np.array([asked[i][1] for i in places])
-            for begin in range(0, len(places), self.chunk):
-                part = slice(begin, begin + self.chunk)
-                for i, row in zip(places[part], self._chunk(elements[part], coordinates[part]).tolist(), strict=True):
-                    rows[i] = row
+            for i, row in zip(places, self._round(elements, coordinates).tolist(), strict=True):
+                rows[i] = row
             if self.kept is not None:
                 self.kept.append((elements, coordinates, np.array([rows[i] for i in places])))
         return rows
 
     def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate an f of one real number at many real points."""
+        rows = self._round(elements, coordinates) if len(coordinates) else np.empty((0, 1))
+        if self.kept is not None:
+            self.kept.append((elements, coordinates, rows))
+        return rows[:, 0]
+
+    def _round(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate the points of a round, all real or all complex."""
         parts = [
             self._chunk(elements[begin : begin + self.chunk], coordinates[begin : begin + self.chunk])
             for begin in range(0, len(coordinates), self.chunk)
         ]
-        rows = np.concatenate(parts) if parts else np.empty((0, 1))
-        if self.kept is not None:
-            self.kept.append((elements, coordinates, rows))
-        return rows[:, 0]
+        return np.concatenate(parts)
 
     def _chunk(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate one stack; where f raises, its halves, down to the points that raise by themselves."""
@@ -131,6 +133,10 @@ class Vectorized:
         except Exception as reason:
             explain(reason, self.plan.name(int(elements[0])), coordinates[0].tolist())
             raise
+        return self._rows(value, count, analytic)
+
+    def _rows(self, value: Any, count: int, analytic: bool) -> NDArray[Any]:
+        """Read what f returned for a stack."""
         # f may write its next values where these are
         if (
             self.values.number
@@ -143,12 +149,12 @@ class Vectorized:
         return self.values.stacked(value, count, analytic).copy()
 
 
-def first_of(value: Any, count: int) -> Any:
-    """Take the first value out of a stack of them."""
+def first_of(value: Any, count: int, place: int = 0) -> Any:
+    """Take the first value, or another one, out of a stack of them."""
     if isinstance(value, dict):
-        return {key: first_of(part, count) for key, part in value.items()}
+        return {key: first_of(part, count, place) for key, part in value.items()}
     if isinstance(value, list | tuple) and any(isinstance(part, np.ndarray | dict) for part in value):
-        parts = [first_of(part, count) for part in value]
+        parts = [first_of(part, count, place) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if value is None:
         return None
@@ -158,4 +164,4 @@ def first_of(value: Any, count: int) -> Any:
             f"f was given a stack of {count} points and returned shape {shape}; with vectorized=True the first axis "
             f"is to count the points: ({count}, ...). Without it f gets one point at a time"
         )
-    return np.asarray(value)[0]
+    return np.asarray(value)[place]
