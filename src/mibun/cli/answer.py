@@ -13,6 +13,7 @@ import click
 
 from mibun.cli.inputs import read_function, read_point, refused, short
 from mibun.errors import FunctionUnchanged, InputError, MibunError
+from mibun.evaluate.evaluator import Evaluator
 from mibun.formula import Formula
 from mibun.methods import WORDS
 from mibun.result import Derivative, Status
@@ -47,8 +48,19 @@ OPTIONS: Final = (
     click.option(
         "--budget", type=int, metavar="N", help="Most evaluations of f, never passed. [default: 40 an element]"
     ),
+    click.option("--workers", type=int, metavar="N", help="Evaluate f in N processes. [default: in this one]"),
+    click.option(
+        "--store", metavar="FILE", help="Keep every evaluation there, and repeat none, also after a crash; with --name."
+    ),
+    click.option("--name", metavar="NAME", help="Of what f computes, in the store; another one for every version."),
+    click.option("--timeout", type=float, metavar="S", help="Most seconds for one evaluation. [default: no limit]"),
+    click.option(
+        "--retries", type=int, default=0, metavar="N", help="How often an exception in f is tried again. [default: 0]"
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print everything that is known as one line of JSON."),
 )
+#: Options that are settings of an evaluator.
+EVALUATOR: Final = ("workers", "store", "name", "timeout", "retries")
 
 
 class FormulaCommand(click.Command):
@@ -105,7 +117,7 @@ def _flush() -> None:
 
 def answer(
     verb: Callable[..., Derivative],
-    name: str,
+    function: str,
     f: Callable[[Any], Any],
     x: Any,
     as_json: bool,
@@ -115,14 +127,15 @@ def answer(
 
     What f prints goes to stderr, so that stdout has the result and nothing else.
     """
+    settings = {key: given.pop(key) for key in EVALUATOR}
     try:
-        with _prints_apart(), warnings.catch_warnings():
+        with _prints_apart(), warnings.catch_warnings(), Evaluator(**settings) as evaluator:
             warnings.simplefilter("ignore", FunctionUnchanged)  # the status of every element says so
-            d = verb(f, x, **given)
+            d = verb(f, x, evaluator=None if evaluator.plain else evaluator, **given)
     except MibunError:
         raise
     except (Exception, SystemExit) as error:
-        raise refused(short(name.strip()), error) from error
+        raise refused(short(function.strip()), error) from error
     _show(json.dumps(d.to_dict(), allow_nan=False) if as_json else _told(d))
     if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict) and not as_json:
         click.echo(f"The order is {', '.join(f.variables)}.")

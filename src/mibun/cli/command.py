@@ -56,8 +56,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # What still waits in the buffer cannot be written either, and would end in a traceback at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    except click.Abort:
-        _complain("interrupted; nothing was kept")
+    except click.Abort as error:
+        notes = getattr(error.__cause__, "__notes__", ["nothing was kept"])
+        _complain(f"interrupted; {'; '.join(notes)}")
         return INTERRUPTED
     return int(status or 0)
 

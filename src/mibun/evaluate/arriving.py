@@ -42,8 +42,8 @@ class Arriving(Leading):
             served.kept.sort(key=lambda kept: int(kept[0][0]))
 
     def goes_on(self, served: Served, element: int, talks: list[Talk]) -> None:
-        """Have the next points of an element evaluated, if there are any; one that has lost a point is at its end."""
-        while talks and element not in served.faults.lost:
+        """Have the next points of an element evaluated, if there are any."""
+        while talks:
             begun = self.begin(talks)
             if begun.asked:
                 self.rounds[element], self.here[element] = begun, {}

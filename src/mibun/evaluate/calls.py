@@ -91,6 +91,8 @@ class _Elsewhere(Calls):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(self.session.interrupted())
         self.session.close()
         if self.own is not None:
             self.own.close()

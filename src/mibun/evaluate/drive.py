@@ -189,6 +189,8 @@ class Leading:
         known: dict[complex, list[Any]] | None = None,
     ) -> None:
         """Start the conversations of an element, of which f(x) is known, and perhaps other values."""
+        if element in self.evaluator.faults.lost:
+            return
         start = self.plan.starts[element]
         self.requests[element], self.left[element] = request, left
         self.seen[element] = {start: centre, **(known or {})}
@@ -217,7 +219,8 @@ class Leading:
             self.seen[element][coordinate] = row
         for talk in begun.ended:
             self.estimates[talk.element][talk.output] = self.cut_short(talk)
-        return [talk for talk in begun.going if self.went_on(talk, self.answers(talk))]
+        lost = self.evaluator.faults.lost  # an element that has lost a point is at its end
+        return [talk for talk in begun.going if talk.element not in lost and self.went_on(talk, self.answers(talk))]
 
     def asks(self, talk: Talk, asked: list[tuple[int, complex]]) -> bool:
         """Add the points of a conversation that are new to those of the round; False if they are not to be had."""

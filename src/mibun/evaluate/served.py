@@ -119,12 +119,20 @@ class ServedStacks(Vectorized):
                 for place, outcome in piece.rows.items():
                     if outcome.status != "ok":
                         x = shown(self.plan.stack(at[[place]], coordinates[[place]]))
-                        _refused(outcome, f"f raised this in a stack with x = {x}")
+                        self._refused(outcome, f"f raised this in a stack with x = {x}")
             value = self._read(piece, np.arange(len(at)), at, coordinates)
             if not rows:
                 self.values = Values.of(first_of(value, len(at)))
             rows.append(self.values.stacked(value, len(at)).copy())
         return np.concatenate(rows)
+
+    def _refused(self, outcome: Outcome, place: str) -> None:
+        """Raise what became of x."""
+        try:
+            raise_again(outcome, self.session.patient)
+        except Exception as reason:
+            located(reason, place)
+            raise
 
     def _round(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate the points of a round, all real or all complex."""
@@ -181,17 +189,6 @@ def at_x() -> Iterator[None]:
         yield
     except Lost as reason:
         raise WorkerError(f"{reason}; without f(x) there is no derivative") from None
-
-
-def _refused(outcome: Outcome, place: str) -> None:
-    """Raise what became of x."""
-    try:
-        raise_again(outcome)
-    except Lost:
-        raise
-    except Exception as reason:
-        located(reason, place)
-        raise
 
 
 def _joined(through: Weighing, f: Callable[[Any], Any]) -> Callable[[Any], Any]:

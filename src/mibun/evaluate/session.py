@@ -217,6 +217,21 @@ class Session:
             self.failed += not answered(outcome)
         self.done += size
 
+    def interrupted(self) -> str:
+        """Store what has arrived in the meantime, and say how to go on."""
+        if self.run is None:
+            lost = f"{self.done:,} points were evaluated and are lost; a store keeps them"
+            return f"{lost}: store= and name= of an Evaluator, --store and --name of the command line"
+        for number, outcome in self.crew.arrived(0.0):
+            ticket, key = self._flying.pop(number)
+            if key is not None:
+                self.run.record([key], [outcome])
+                self.done += 1
+            elif outcome.status == "ok":
+                self.run.record_stack(ticket.keys, outcome)
+                self.done += len(ticket.keys)
+        return f"{self.done:,} points are kept in {self.run.place}; the same call goes on from there"
+
     def close(self) -> None:
         """Forget what is under way, and end the progress line."""
         if self._flying:
@@ -237,26 +252,10 @@ class Session:
         self.counts.stored += points
 
     def _landed(self) -> list[tuple[int, Outcome]]:
-        """Wait for the crew; at Ctrl-C keep what is done."""
-        try:
-            while not (landed := self.crew.arrived(None if self.line is None else TICK)):
-                self._tell()
-        except KeyboardInterrupt as stop:
-            stop.add_note(self._kept())
-            raise
+        """Wait for the crew."""
+        while not (landed := self.crew.arrived(None if self.line is None else TICK)):
+            self._tell()
         return landed
-
-    def _kept(self) -> str:
-        """Store what has arrived in the meantime, and say how to go on."""
-        landed = self.crew.arrived(0.0)
-        if self.run is None:
-            lost = f"{self.done:,} points were evaluated and are lost"
-            return f"{lost}; with evaluator=Evaluator(store='runs.db', name='f-v1') they are kept"
-        known = [(key, outcome) for number, outcome in landed if (key := self._flying.pop(number)[1]) is not None]
-        if known:
-            keys, outcomes = zip(*known, strict=True)
-            self.run.record(keys, outcomes)
-        return f"{self.done + len(known):,} points are kept in {self.run.place}; the same call goes on from there"
 
     def _tell(self) -> None:
         if self.line is not None:
