@@ -3,7 +3,8 @@
     python benchmarks/evaluate.py [--quick] [--write]
 
 Time of a point that costs nothing itself, in a queue that is never empty, on two workers; the time until the first
-point of a new pool is there; and points of 50 ms, against the time that two workers that never idle would take. A way
+point of a new pool is there; points of 50 ms, against the time that two workers that never idle would take, and whole
+gradients of such an f with 64 parameters; and what lies between the calls of f where nothing is sent anywhere. A way
 through a socket to another process and back is measured beside them, on the same machine. All contenders take turns,
 and each is alone while it runs; times are medians of rounds. `--write` puts the report into
 benchmarks/results/evaluate.md.
@@ -28,9 +29,13 @@ import numpy as np
 from learning import machine
 from report import Target, duration, figure, table
 
+from mibun import Evaluator, gradient
 from mibun.evaluate.crew import Crew, crew
 from mibun.evaluate.pool import Pool
+from mibun.evaluate.serial import Serial
 from mibun.evaluate.shipping import Shipped
+from mibun.plan import Plan, coordinatewise, pointwise
+from mibun.structure import Structure
 
 RESULTS = Path(__file__).parent / "results" / "evaluate.md"
 WORKERS = 2
@@ -154,6 +159,69 @@ def overheads(rounds: int, count: int) -> tuple[dict[str, dict[str, float]], flo
     return medians, median(echoes)
 
 
+def bowl(x: Any) -> Any:
+    """Take 50 ms for a sum of squares."""
+    time.sleep(SLEEP)
+    return float(np.sum(x**2))
+
+
+def gradients() -> dict[str, float]:
+    """Time gradients of 64 parameters by two workers, in units of the ideal: all evaluations, shared evenly."""
+    found = {}
+    x = np.linspace(1.0, 2.0, SLEEPS)
+
+    def timed(workers: Any) -> float:
+        with Evaluator(workers, progress=False) as evaluator:
+            gradient(sleeping, [1.0], evaluator=evaluator, method="central")  # the workers are started
+            before = time.perf_counter()
+            evaluations = gradient(bowl, x, evaluator=evaluator).evaluations
+            return (time.perf_counter() - before) / (evaluations * SLEEP / WORKERS)
+
+    found["own processes"] = timed(WORKERS)
+    if find_spec("distributed"):
+        from distributed import Client, LocalCluster
+
+        cluster: Any = LocalCluster
+        client: Any = Client
+        one_thread = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": None}
+        with cluster(**one_thread) as started, client(started) as given:
+            found["Dask LocalCluster"] = timed(given)
+    return found
+
+
+def between_calls(rounds: int, count: int = 4096) -> dict[str, float]:
+    """Time what lies between calls of f in this process: an f that does nothing, less a loop that calls it."""
+
+    def nothing(_: Any) -> float:
+        return 1.0
+
+    def spent(plan: Plan, points: list[Any]) -> float:
+        evaluator = Serial(nothing, plan)
+        evaluator.centres([0])
+        elements, coordinates = np.arange(count) % len(plan.starts), np.linspace(1.0, 2.0, count)
+        times = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            evaluator.array(elements, coordinates)
+            middle = time.perf_counter()
+            for point in points:
+                nothing(point)
+            times.append((middle - start - (time.perf_counter() - middle)) / count)
+        return median(times)
+
+    found = {}
+    for kind, x in {"a number": np.ones(count), "10 numbers": np.ones(10), "10,000 numbers": np.ones(10_000)}.items():
+        structure = Structure.of(x)
+        plan = (pointwise if kind == "a number" else coordinatewise)(structure, structure.flatten(x))
+        found[kind] = spent(plan, [1.0] * count)
+        if kind != "a number":
+            start = time.perf_counter()
+            for _ in range(count):
+                x.copy()
+            found[f"{kind}, a copy"] = (time.perf_counter() - start) / count
+    return found
+
+
 def starts(rounds: int) -> list[tuple[str, float]]:
     """Time the first point of a new pool, and what of it is Python's."""
 
@@ -184,14 +252,23 @@ def starts(rounds: int) -> list[tuple[str, float]]:
 def report(rounds: int, count: int, command: str) -> str:
     """Write the report, the targets first."""
     found, there_and_back = overheads(rounds, count)
+    whole, between = gradients(), between_calls(rounds)
     small, ideal = found["own processes"]["10 numbers"], found["own processes"][SLEEPING]
     targets = [
         Target("own processes: a point of 10 numbers", "200 us", duration(small), small <= 200e-6),
         Target("own processes: points of 50 ms, of the ideal", "1.1", figure(ideal), ideal <= 1.1),
+        Target("own processes: gradient, of the ideal", "1.1", figure(own := whole["own processes"]), own <= 1.1),
+        Target("here: a number", "0.3 us", duration(number := between["a number"]), number <= 0.3e-6),
     ]
+    for kind in ("10 numbers", "10,000 numbers"):
+        spent, copy = between[kind], between[f"{kind}, a copy"]
+        measured = f"{duration(spent)}, the copy {duration(copy)}"
+        targets.append(Target(f"here: {kind}", "1 us and a copy", measured, spent <= 1e-6 + copy))
     if "Dask LocalCluster" in found:
         ideal = found["Dask LocalCluster"][SLEEPING]
         targets.append(Target("Dask: points of 50 ms, of the ideal", "1.2", figure(ideal), ideal <= 1.2))
+        ideal = whole["Dask LocalCluster"]
+        targets.append(Target("Dask: gradient, of the ideal", "1.2", figure(ideal), ideal <= 1.2))
     rows = [[kind, *(duration(times[kind]) for times in found.values())] for kind in POINTS]
     rows.append([f"{SLEEPING}, of the ideal", *(figure(times[SLEEPING]) for times in found.values())])
     parts = [
