@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mibun.conversation import Asking, Common, Method, Request, Together
-from mibun.evaluate.compressed import Compressed, Spent
+from mibun.evaluate.compressed import AskingRows, Compressed, Spent, led_at_once
 from mibun.evaluate.drive import MOST, SPENT, Leading, Led
 from mibun.evaluate.together import Rounds, known_values
 from mibun.plan import Plan
@@ -73,10 +73,12 @@ def lead_coloured(
     estimates: Any = defaultdict(lambda: [SPENT])
     found = []
     most, left = evaluator.limit, len(pattern.bundles)
-    for bundle in pattern.bundles:
+    takes = [_take(course, evaluator, bundle, fx, bounds, request) for bundle in pattern.bundles]
+    taken = led_at_once(evaluator, takes) if evaluator.at_once and most == np.inf else []
+    for colour, bundle in enumerate(pattern.bundles):
         evaluator.limit = evaluator.calls + _share(most - evaluator.calls, left)
         left -= 1
-        rounds, common = _take(course, evaluator, bundle, fx, bounds, request)
+        rounds, common = taken[colour] if taken else led_at_once(evaluator, takes[colour : colour + 1])[0]
         found.append(common)
         leading = Leading(method, plan, cast(Any, evaluator), 0, estimates)
         for place in np.flatnonzero(~common.done).tolist():
@@ -128,7 +130,7 @@ def _take(
     fx: Floats,
     bounds: tuple[Floats, Floats] | None,
     request: Request,
-) -> tuple[Rounds, Common]:
+) -> AskingRows[tuple[Rounds, Common]]:
     """Lead the entries of one colour together; give what was asked and answered, and what was found."""
     columns = evaluator.sparsity.columns[entries]
     start = evaluator.starts[columns]
@@ -140,7 +142,7 @@ def _take(
             outside = None if bounds is None else _outside(points.real, *(bound[columns[places]] for bound in bounds))
             inside = points if outside is None else np.where(outside, start[places], points)
             try:
-                values = evaluator.array(entries[places], inside)
+                values = yield from evaluator.asking(entries[places], inside)
             except Spent:  # what waits leaves the course
                 values = np.full(points.shape, np.nan)
             if outside is not None:

@@ -6,8 +6,9 @@ entries of one column ask for different coordinates, they are served in further 
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Generator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,12 @@ from mibun.evaluate.vectorized import first_of, rows_of_chunk
 from mibun.sparsity import Sparsity
 from mibun.structure import Structure
 
-__all__ = ["Compressed", "Spent"]
+__all__ = ["AskingRows", "Compressed", "Spent", "led_at_once"]
 
 Ints = NDArray[np.intp]
+Result = TypeVar("Result")
+#: Asks for flat points, and is sent what `Compressed.rows` gives for them.
+AskingRows = Generator[list[NDArray[Any]], list[Any], Result]
 #: If f raised so often and never returned, it has a fault, not a domain.
 PATIENCE: Final = 64
 
@@ -49,6 +53,7 @@ class Compressed:
         self.remark = ""
         self.calls = self.answered = 0
         self.limit = math.inf  # most calls; one more raises Spent
+        self.at_once = False  # many points are evaluated at the same time
         self.values: Values
         centres = vector.astype(np.float64)
         self.starts: NDArray[np.float64] = centres
@@ -134,6 +139,11 @@ class Compressed:
 
     def array(self, entries: Ints, points: NDArray[Any]) -> NDArray[Any]:
         """Evaluate entries of one colour: a column of points, (k, m), for each of the m entries."""
+        (found,) = led_at_once(self, [self.asking(entries, points)])
+        return found
+
+    def asking(self, entries: Ints, points: NDArray[Any]) -> "AskingRows[NDArray[Any]]":
+        """Do the same for whoever gives the rows of some flat points."""
         columns, rows = self.sparsity.columns[entries], self.sparsity.rows[entries]
         values = np.empty(points.shape, points.dtype)
         waiting: list[tuple[int, Any]] = [(k, slice(None)) for k in range(len(points))]
@@ -149,7 +159,8 @@ class Compressed:
                     later.append((k, places[~same]))
                     which = places[same]
                 served.append((k, which))
-            for (k, which), found in zip(served, self.rows(moves), strict=True):
+            given = yield moves
+            for (k, which), found in zip(served, given, strict=True):
                 values[k, which] = self._told(entries[which], columns[which], points[k][which], rows[which], found)
             waiting = later
         return values
@@ -192,3 +203,29 @@ class Compressed:
                     for place, value in zip(places.tolist(), found.tolist(), strict=True):
                         results[place] = [value]
         return results
+
+
+def led_at_once(evaluator: Compressed, askings: Sequence[AskingRows[Result]]) -> list[Result]:
+    """Lead all of some generators that ask for rows, what they ask for in a round together; give what they return."""
+    results: dict[int, Result] = {}
+    waiting: dict[int, list[NDArray[Any]]] = {}
+
+    def step(place: int, go: Callable[..., list[NDArray[Any]]], *given: Any) -> None:
+        try:
+            waiting[place] = go(*given)
+        except StopIteration as stop:
+            results[place] = stop.value
+
+    for place, asking in enumerate(askings):
+        step(place, asking.__next__)
+    while waiting:
+        round_, waiting = waiting, {}
+        try:
+            rows = iter(evaluator.rows([point for points in round_.values() for point in points]))
+        except Spent as reason:
+            for place in round_:
+                step(place, askings[place].throw, reason)
+            continue
+        for place, points in round_.items():
+            step(place, askings[place].send, list(islice(rows, len(points))))
+    return [results[place] for place in range(len(askings))]

@@ -212,7 +212,7 @@ class ServedColumns(Compressed):
 
     def __init__(self, session: Session, structure: Structure, vector: NDArray[Any], vectorized: bool) -> None:
         super().__init__(self._next, structure, vector, vectorized)
-        self.session = session
+        self.session, self.at_once = session, True
         self._arrived: deque[Outcome] = deque()
 
     def _next(self, _: Any) -> Any:
