@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mibun.evaluate import Serial
 from mibun.evaluate.axes import PER_AXIS, PER_PAIR, Along, split
+from mibun.evaluate.calls import Calls
 from mibun.given import taken
 from mibun.hessians import ByPairs
 from mibun.methods import Adaptive
@@ -33,7 +34,7 @@ def entries_of(first, second, **words):
 
     options = Options("adaptive", None, 0.0, None, None, words.get("budget"), vectorized=False)
     _, request = asked(f, *options)
-    course = ByPairs(f, Adaptive(), request, taken([0.3, 2.0, 0.7, 0.4], None), options)
+    course = ByPairs(Calls(f, vectorized=False), Adaptive(), request, taken([0.3, 2.0, 0.7, 0.4], None), options)
     course.begin(len(first))
     return course.paired(np.array(first), np.array(second)), len(calls)
 
