@@ -74,7 +74,8 @@ def pointwise(structure: Structure, vector: NDArray[Any], imaginary: bool = Fals
         return rows if rest is None else rows + rest[elements]
 
     units = [unit(dtype)] * count
-    return Plan(centres.tolist(), units, False, point, stack, dtype.itemsize, structure.name)
+    rows = not plain and rest is None and not leaf.python
+    return Plan(centres.tolist(), units, False, point, stack, dtype.itemsize, structure.name, rows)
 
 
 def both_axes(real: Plan, imaginary: Plan) -> Plan:

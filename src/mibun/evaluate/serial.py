@@ -184,7 +184,10 @@ class Serial:
 
     def _stacked(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> Iterator[Any]:
         """Give the rows of stacks, each made for one point: half the time that single points take."""
-        count = max(1, STACK_BYTES // self.plan.row_bytes)
+        count = STACK_BYTES // self.plan.row_bytes
+        if count < 2:
+            yield from map(self.plan.point, elements.tolist(), coordinates.tolist())
+            return
         for begin in range(0, len(elements), count):
             yield from self.plan.stack(elements[begin : begin + count], coordinates[begin : begin + count])
 
