@@ -90,7 +90,8 @@ def derivative(
     known: tuple[Any, ...] = ()
     chosen, request = asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
     request = ordered(chosen, request, order)
-    if (type(x) is float or type(x) is int) and bounds is None and not vectorized and abs(x) <= LARGEST:
+    plain = bounds is None and not vectorized and type(request.start) is float
+    if (type(x) is float or type(x) is int) and plain and abs(x) <= LARGEST:
         found, f0 = _number(f, float(x), chosen, request)
         if found is not None:
             return found
@@ -234,7 +235,7 @@ def mixed(
     units = [coordinatewise(given.structure, given.vector, [place]).units[0] for place in places]
     limits = tuple(zip(given.lower[places].tolist(), given.upper[places].tolist(), units, strict=True))
     most = MOST * (len(places) - 1)
-    whole = request._replace(budget=most if budget is None else min(int(budget), most))
+    whole = request._replace(start=0.0, budget=most if budget is None else min(int(budget), most))
     evaluator = Vectorized(f, plan) if vectorized else Serial(f, plan)
     with np.errstate(all="ignore"):
         led = lead(MixedPartial(tuple(counts.values()), limits), plan, [whole], evaluator, budget, most=most)
@@ -575,6 +576,7 @@ def lead_all(
     scalar: bool = False,
 ) -> Led:
     """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
+    request.check(len(plan.starts))
     centres = None
     if given.unbounded and takes_together(method, plan, request, budget):
         with np.errstate(all="ignore"):
@@ -582,9 +584,10 @@ def lead_all(
         if isinstance(led, Led):
             return led
         centres = led
+    limits = zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
     requests = [
-        request._replace(lower=lower, upper=upper, unit=unit)
-        for lower, upper, unit in zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
+        request.of(element)._replace(lower=lower, upper=upper, unit=unit)
+        for element, (lower, upper, unit) in enumerate(limits)
     ]
     with np.errstate(all="ignore"):
         return lead(method, plan, requests, evaluator, budget, scalar, centres)
