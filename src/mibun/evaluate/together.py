@@ -29,7 +29,7 @@ Rounds = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 def takes_together(method: Method, plan: Plan, request: Request, budget: int | None) -> bool:
     """Tell whether nothing was asked for that the common course does not know."""
-    ignored = {"lower": 0.0, "upper": 0.0, "unit": 0.0, "start": 0.0}
+    ignored: dict[str, Any] = {"lower": 0.0, "upper": 0.0, "unit": 0.0, "start": 0.0}
     plain = request._replace(**ignored) == Request(**ignored)
     unbounded = request.lower == -np.inf and request.upper == np.inf
     many = len(plan.starts) >= FEWEST and set(plan.units) == {2.0**-52}
