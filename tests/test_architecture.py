@@ -33,7 +33,7 @@ LAYERS = (
     ("sparse_hessian",),
     ("derivatives",),
     ("hessians",),
-    ("descent",),
+    ("descent", "scipy"),
     ("learn",),
     ("book",),
     ("draw",),
@@ -55,7 +55,7 @@ LEARN_LAYERS = (
 )
 #: Third parties, and where they may be imported; NumPy everywhere.
 THIRD_PARTIES = {
-    "scipy": ("colouring",),
+    "scipy": ("colouring", "scipy"),
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
@@ -149,7 +149,10 @@ def test_no_empty_placeholder_module() -> None:
 
 PUBLIC_MODULES = [
     "mibun",
-    *(f"mibun.{name}" for name in ("book", "descent", "draw", "errors", "formula", "learn", "methods", "result")),
+    *(
+        f"mibun.{name}"
+        for name in ("book", "descent", "draw", "errors", "formula", "learn", "methods", "result", "scipy")
+    ),
 ]
 
 

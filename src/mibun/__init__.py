@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mibun import book, draw, errors, learn
+    from mibun import book, draw, errors, learn, scipy
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
     from mibun.hessians import hessian
@@ -39,6 +39,7 @@ __all__ = [
     "learn",
     "mixed",
     "partial",
+    "scipy",
     "vjp",
 ]
 __version__ = "0.1.0"
@@ -52,7 +53,7 @@ _HOMES = {
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset({"book", "draw", "errors", "learn"})
+_MODULES = frozenset({"book", "draw", "errors", "learn", "scipy"})
 
 
 def __getattr__(name: str) -> Any:
