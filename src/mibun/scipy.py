@@ -5,6 +5,7 @@ remembers, between its calls, the steps at which f looked smooth, with which the
 sparse matrix. That saves evaluations alone: every number has its bound, as always.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -55,6 +56,7 @@ class Repeated:
         self.options = dict(options)
         self.method = choose_method(self.options.get("method", "adaptive"))
         self.pattern: Sparsity | None = None
+        self.at: Floats = np.empty(0)
         self.last: Derivative | None = None
         self.evaluations = 0
 
@@ -64,7 +66,7 @@ class Repeated:
         found = self.verb(x=x, **functions, **self.resumed(x))
         if hasattr(found.value, "nnz") and (self.pattern is None or self.pattern.size != found.value.nnz):
             self.pattern = Sparsity.of(found.value)
-        self.last = found
+        self.last, self.at = found, np.array(x, np.float64).reshape(-1)
         self.evaluations += found.evaluations
         return self.answer(found)
 
@@ -77,8 +79,8 @@ class Repeated:
             return options
         if self.pattern is not None and self.pattern.shape[1] == count:
             options["sparsity"] = self.pattern
-        if isinstance(self.method, Adaptive) and self.last.value.size % count == 0:
-            options["method"] = Adaptive(start=_steps(self.last, np.ravel(x), self.method.start).tolist())
+        if isinstance(self.method, Adaptive) and self.at.size == count:
+            options["method"] = Adaptive(start=_steps(self.last, self.at, self.method.start).tolist())
         return options
 
     def __repr__(self) -> str:
@@ -94,10 +96,10 @@ def jac(f: Callable[..., Any], **options: Any) -> Repeated:
     f : callable
         ``f(x, *args)`` -> a number, or an array with one axis.
     **options
-        Those of `mibun.jacobian`: ``bounds``, ``rtol``, ``noise``, ``sparsity``, ... ``rtol=1e-6`` halves the
-        evaluations, and is enough for most solvers. Bounds are taken in all forms that SciPy takes; where a solver has
-        left them, as "trust-constr" does, steps lead back. Of pairs for an x of two entries write `scipy.optimize`'s
-        `Bounds`, for (lower, upper) looks the same.
+        Those of `mibun.jacobian`: ``bounds``, ``rtol``, ``noise``, ``sparsity``, ... ``method="central"`` takes
+        4 evaluations for each entry of x in the place of 10, and loses half of the digits. Bounds are taken in all
+        forms that SciPy takes (pairs for an x of two entries look like (lower, upper): write `scipy.optimize.Bounds`);
+        where a solver has left them, as "trust-constr" does, steps lead back.
 
     Returns
     -------
@@ -200,8 +202,8 @@ def hess(f: Callable[..., Any] | None, *, gradient: Callable[..., Any] | None = 
 def linear_operator(f: Callable[[Any], Any], x: Any, **options: Any) -> Any:
     """Make the Jacobian of f at x as a `scipy.sparse.linalg.LinearOperator`, of which no entry is kept.
 
-    A product with a vector is one directional derivative, however large x is: a dozen evaluations of f, or some five
-    with ``rtol=1e-6``. A product with the transpose (`rmatvec`) costs as much as a gradient: a dozen an entry of x.
+    A product with a vector is one directional derivative, a dozen evaluations of f, however large x is. A product
+    with the transpose (`rmatvec`) costs as much as a gradient: a dozen for each entry of x.
 
     Parameters
     ----------
@@ -273,14 +275,15 @@ def _with(
 
 
 def _value(found: Derivative) -> Any:
-    return found.value
+    return copy.copy(found.value)  # the caller's own
 
 
 def _matrix(found: Derivative) -> Any:
     """Give the Jacobian as SciPy wants it: that of one number, in whatever shape, is a gradient."""
-    if hasattr(found.value, "nnz") or np.size(found.fx) != 1:
-        return found.value
-    return np.reshape(found.value, np.shape(found.value)[np.ndim(found.fx) :])[()]
+    value = _value(found)
+    if hasattr(value, "nnz") or np.size(found.fx) != 1:
+        return value
+    return np.reshape(value, np.shape(value)[np.ndim(found.fx) :])[()]
 
 
 def _value_and_matrix(found: Derivative) -> tuple[Any, Any]:
