@@ -33,7 +33,7 @@ LAYERS = (
     ("sparse_hessian",),
     ("derivatives",),
     ("hessians",),
-    ("descent",),
+    ("checker", "descent"),
     ("learn",),
     ("book",),
     ("draw",),
@@ -149,7 +149,10 @@ def test_no_empty_placeholder_module() -> None:
 
 PUBLIC_MODULES = [
     "mibun",
-    *(f"mibun.{name}" for name in ("book", "descent", "draw", "errors", "formula", "learn", "methods", "result")),
+    *(
+        f"mibun.{name}"
+        for name in ("book", "checker", "descent", "draw", "errors", "formula", "learn", "methods", "result")
+    ),
 ]
 
 
