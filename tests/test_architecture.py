@@ -33,7 +33,7 @@ LAYERS = (
     ("sparse_hessian",),
     ("derivatives",),
     ("hessians",),
-    ("descent", "scipy"),
+    ("checker", "descent", "scipy"),
     ("learn",),
     ("book",),
     ("draw",),
@@ -151,7 +151,7 @@ PUBLIC_MODULES = [
     "mibun",
     *(
         f"mibun.{name}"
-        for name in ("book", "descent", "draw", "errors", "formula", "learn", "methods", "result", "scipy")
+        for name in ("book", "checker", "descent", "draw", "errors", "formula", "learn", "methods", "result", "scipy")
     ),
 ]
 

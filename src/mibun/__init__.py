@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mibun import book, draw, errors, learn, scipy
+    from mibun.checker import CheckReport, check
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
     from mibun.hessians import hessian
@@ -22,6 +23,7 @@ __all__ = [
     "Adaptive",
     "Backward",
     "Central",
+    "CheckReport",
     "ComplexStep",
     "Derivative",
     "Forward",
@@ -29,6 +31,7 @@ __all__ = [
     "Momentum",
     "Status",
     "book",
+    "check",
     "derivative",
     "directional",
     "draw",
@@ -46,6 +49,7 @@ __version__ = "0.1.0"
 
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
+    "mibun.checker": ("CheckReport", "check"),
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
     "mibun.hessians": ("hessian",),

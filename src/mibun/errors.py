@@ -7,6 +7,7 @@
     │   ├── DataError                  a data file or a dataset: corrupt, truncated, foreign, inconsistent
     │   └── FormatError                a file that mibun wrote: of another shape, or of a newer version
     ├── NotConverged (ArithmeticError) Derivative.require() met an element without a trustworthy number
+    ├── CheckFailed (AssertionError)   CheckReport.require() met a derivative that is wrong, or could not be decided
     ├── DownloadError (OSError)        data could not be fetched: no network, a broken mirror, wrong bytes
     └── MissingDependency (ImportError) an optional package is not installed; the message is the install line
 
@@ -15,6 +16,7 @@
 """
 
 __all__ = [
+    "CheckFailed",
     "DataError",
     "DownloadError",
     "FormatError",
@@ -45,6 +47,10 @@ class FormatError(InputError):
 
 class NotConverged(MibunError, ArithmeticError):
     """`Derivative.require` met an element without a trustworthy number."""
+
+
+class CheckFailed(MibunError, AssertionError):
+    """`CheckReport.require` met a derivative that is wrong, or that could not be decided; the message is the report."""
 
 
 class DownloadError(MibunError, OSError):

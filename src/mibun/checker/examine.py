@@ -1,0 +1,198 @@
+"""What is known about the elements of a claim, and what follows from it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.checker.claim import CANCELLED, Claim
+from mibun.checker.numeric import Measured, Numeric, Spent
+from mibun.checker.report import Finding
+from mibun.checker.verdict import RIGHT, UNDECIDED, WRONG, judged
+from mibun.status import PASSING, STATUSES, Status
+
+__all__ = ["Examination", "Known"]
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+#: Digits are not counted beyond those of a float.
+MOST_DIGITS: Final = 16.0
+ONCE: Final = "the budget ended before it was differentiated a second time"
+
+
+class Known(NamedTuple):
+    """Elements that were differentiated one by one, as columns of a table."""
+
+    rows: Places
+    columns: Places
+    value: Floats
+    error: Floats
+    codes: NDArray[np.uint8]
+    step: Floats
+
+    @classmethod
+    def of(cls, measured: Measured, columns: Places) -> "Known":
+        """Take all rows of some columns."""
+        count = measured.value.shape[0]
+        rows = np.repeat(np.arange(count), columns.size)
+        value, error, codes, step, _ = measured
+        tiled = np.tile(columns, count)
+        return cls(rows, tiled, value.reshape(-1), error.reshape(-1), codes.reshape(-1), step.reshape(-1))
+
+    @property
+    def found(self) -> tuple[NDArray[Any], ...]:
+        """What was found, without the places."""
+        return self[2:]
+
+    @classmethod
+    def joined(cls, parts: Iterable["Known"]) -> "Known":
+        """Put several tables below each other."""
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    @classmethod
+    def nothing(cls) -> "Known":
+        """Give a table without rows."""
+        none, numbers = np.zeros(0, np.intp), np.zeros(0)
+        return cls(none, none, numbers, numbers, np.zeros(0, np.uint8), numbers)
+
+
+@dataclass
+class Examination:
+    """Compare a claim with what is found, element by element.
+
+    Attributes
+    ----------
+    unsteady : ndarray or float
+        By how much two calls of the gradient differ at x, in the shape of the claim.
+    known : Known
+        All elements that were differentiated.
+    verdict : ndarray
+        On each of them.
+    told : dict
+        What the numeric side says about (row, column).
+    """
+
+    claim: Claim
+    numeric: Numeric
+    unsteady: Any = 0.0
+    known: Known = field(default_factory=Known.nothing)
+    verdict: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
+    told: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def learn(self, measured: Measured, columns: Places) -> None:
+        """Take up new columns, and differentiate again what seems to be wrong."""
+        new = Known.of(measured, columns)
+        self.told.update({(row, int(columns[place])): text for (row, place), text in measured.told.items()})
+        first = self.known.rows.size
+        self.known = Known.joined([self.known, new])
+        verdict = self.judge()
+        self.verdict = np.concatenate([self.verdict, verdict[first:]])
+        suspected = np.flatnonzero(verdict[first:] == WRONG) + first
+        suspected = suspected[np.isfinite(self.given[suspected])]
+        for column in np.unique(self.known.columns[suspected]).tolist():
+            self.confirm(suspected[self.known.columns[suspected] == column], column)
+
+    def confirm(self, places: Places, column: int) -> None:
+        """Differentiate one column again; what does not repeat is not wrong."""
+        try:
+            again = self.numeric.again(column)
+        except Spent:
+            self.verdict[places] = UNDECIDED
+            self.told.update({(row, column): ONCE for row in self.known.rows[places].tolist()})
+            return
+        rows, known = self.known.rows[places], self.known
+        before: list[NDArray[Any]] = [part[places] for part in known.found]
+        for part, found in zip(known.found, (again.value, again.error, again.codes, again.step), strict=True):
+            part[places] = found[rows, 0]
+        self.verdict[places] = self.judge(places)
+        # of two that agree that it is wrong, the one with the smaller bound is shown
+        better = (self.verdict[places] == WRONG) & ~(known.error[places] <= before[1])
+        for part, old in zip(known.found, before, strict=True):
+            part[places[better]] = old[better]
+        for row in rows[~better].tolist():
+            self.told.pop((row, column), None)
+            if (row, 0) in again.told:
+                self.told[row, column] = again.told[row, 0]
+
+    @property
+    def given(self) -> Floats:
+        """What is claimed about the elements that are known."""
+        return self.claim.at(self.known.rows, self.known.columns)
+
+    def limits(self, places: Places | slice = slice(None)) -> tuple[Floats, Floats, Floats]:
+        """Give by how much known elements may be off, the scale of their parameter, and |f(x)| over the step."""
+        claim, known = self.claim, self.known
+        rows, columns = known.rows[places], known.columns[places]
+        given = claim.at(rows, columns)
+        scale = self.scale()[rows, 0 if claim.sparse else claim.leaf_of(columns)]
+        with np.errstate(all="ignore"):
+            floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / known.step[places], nan=0.0, posinf=0.0)
+            allowed = claim.atol + claim.rtol[columns] * np.maximum(np.abs(given), scale) + CANCELLED * floor
+        unsteady = self.unsteady[rows, columns] if np.ndim(self.unsteady) else self.unsteady
+        return allowed + unsteady, scale, floor
+
+    def scale(self) -> Floats:
+        """Give the largest entry of each parameter in each row: of what was found, where that is to be trusted."""
+        known = self.known
+        trusted = np.isfinite(known.value) & ((known.codes < PASSING) | (known.codes == Status.KINK.code))
+        return self.claim.scale(known.rows, known.columns, np.where(trusted, known.value, np.nan_to_num(self.given)))
+
+    def judge(self, places: Places | slice = slice(None)) -> NDArray[np.int8]:
+        """Judge known elements by what is known now."""
+        known = self.known
+        given = self.claim.at(known.rows[places], known.columns[places])
+        found = known.value[places], known.error[places], known.codes[places]
+        with np.errstate(all="ignore"):
+            return judged(given, *found, *self.limits(places))
+
+    def findings(self, which: int, most: int) -> tuple[Finding, ...]:
+        """Give the elements with a verdict, the worst first."""
+        places = np.flatnonzero(self.verdict == which)
+        known = self.known
+        with np.errstate(all="ignore"):
+            gap = np.abs(self.given[places] - known.value[places])
+            excess = np.nan_to_num(gap / (known.error[places] + self.limits(places)[0]), nan=np.inf)
+        return tuple(self._finding(int(place)) for place in places[np.argsort(-excess, kind="stable")][:most])
+
+    def _finding(self, place: int) -> Finding:
+        known, claim = self.known, self.claim
+        row, column = int(known.rows[place]), int(known.columns[place])
+        given = float(claim.at(known.rows[[place]], known.columns[[place]])[0])
+        status = STATUSES[known.codes[place]]
+        reason = self.told.get((row, column), "")
+        if not reason and self.verdict[place] == UNDECIDED:
+            reason = status.value if status.code >= PASSING else "the bound is too wide to tell right from wrong"
+        if math.isnan(given):
+            reason = "nan was given"
+        return Finding(
+            claim.name(row, column),
+            claim.path(row, column),
+            given,
+            float(known.value[place]),
+            float(known.error[place]),
+            reason,
+        )
+
+    def digits(self) -> float:
+        """Say to how many digits the elements that are right agree."""
+        places = np.flatnonzero(self.verdict == RIGHT)
+        given, known = self.given[places], self.known
+        off = np.abs(given - known.value[places]) + known.error[places]
+        size = np.maximum(np.abs(given), self.limits(places)[1])
+        off, size = off[size > 0], size[size > 0]
+        if not size.size:
+            return math.nan
+        worst = float((off / size).max())
+        return min(-math.log10(worst), MOST_DIGITS) if worst else MOST_DIGITS
+
+    def numbers(self) -> Any:
+        """Give what was found in the layout of the claim, nan where an element was not differentiated alone."""
+        if self.claim.sparse:
+            return None
+        matrix = np.full(self.claim.shape, np.nan)
+        matrix[self.known.rows, self.known.columns] = self.known.value
+        return matrix

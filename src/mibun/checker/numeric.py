@@ -1,0 +1,149 @@
+"""The numeric side of a check: every derivative that it takes goes through the verbs, here."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.checker.claim import columns_of
+from mibun.derivatives import directional, jacobian, partial
+from mibun.errors import FunctionUnchanged, InputError
+from mibun.evaluate import Serial, Vectorized
+from mibun.given import taken
+from mibun.options import Options, asked
+from mibun.plan import coordinatewise
+from mibun.result import Derivative
+from mibun.status import Status
+from mibun.structure import Structure
+
+__all__ = ["Measured", "Numeric", "Spent"]
+
+Floats = NDArray[np.float64]
+
+#: Length of the direction in which one entry is differentiated again: the steps are 1.7 times as long, and at none of
+#: the points of the first time.
+AGAIN: Final = 0.85
+#: Fewest evaluations with which a derivative is asked for.
+LEAST: Final = 5
+
+
+class Spent(Exception):
+    """The budget has ended."""
+
+
+class Measured(NamedTuple):
+    """Numeric derivatives: a row for each number that f returns, a column for each element or direction."""
+
+    value: Floats
+    error: Floats
+    codes: NDArray[np.uint8]
+    step: Floats
+    told: dict[tuple[int, int], str]
+
+
+class Numeric:
+    """f at x, and its derivatives there.
+
+    Parameters
+    ----------
+    f, x
+        As for the verbs.
+    options : Options
+        As for the verbs; `rtol` and `atol` are not theirs here.
+
+    Attributes
+    ----------
+    evaluations : int
+        Points that were used so far.
+    noise : float
+        Absolute noise level of f, the largest that was found.
+    unsteady : float
+        By how much f differed between two calls at x, the largest.
+    """
+
+    def __init__(self, f: Callable[[Any], Any], x: Any, options: Options) -> None:
+        asked(f, *options)
+        self.f, self.options = f, options
+        self.given = taken(x, options.bounds)
+        self.ins: Structure = self.given.structure
+        self.evaluations, self.noise, self.unsteady = 0, 0.0, 0.0
+        plan = coordinatewise(self.ins, self.given.vector)
+        evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+        with np.errstate(all="ignore"):
+            self.fx = np.array(evaluator.centres([0])[0])
+        self.evaluations += 1
+        if evaluator.values.complex:
+            raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
+        self.outs: Structure = evaluator.values.structure
+
+    @property
+    def point(self) -> Any:
+        """A new copy of x, as f gets it."""
+        return self.ins.unflatten(self.given.vector.copy())
+
+    @property
+    def left(self) -> int | None:
+        """Evaluations that may still be used; None: any number."""
+        return None if self.options.budget is None else int(self.options.budget) - self.evaluations
+
+    def everything(self, reserve: int = 0) -> Measured:
+        """Differentiate every number that f returns with respect to every entry of x; keep a reserve of the budget."""
+        left = self.left
+        budget = None if left is None else max(left - min(reserve, left // 4), 1)
+        found = self._asked(jacobian, budget)
+        told = {}
+        if any(note.element is not None for note in found.notes):
+            whole = Structure.of(found.value)
+            numbers = columns_of(whole.unflatten(np.arange(float(whole.size)), cast=False), self.ins, self.outs)
+            place = np.argsort(numbers.reshape(-1))
+            for note in found.notes:
+                if note.element is not None:
+                    row, column = divmod(int(place[whole.index(note.element)]), self.ins.size)
+                    told[row, column] = note.told()
+        fields = (columns_of(tree, self.ins, self.outs) for tree in (found.value, found.error, found.step))
+        value, error, step = fields
+        return Measured(value, error, columns_of(found.status, self.ins, self.outs, np.uint8), step, told)
+
+    def column(self, place: int) -> Measured:
+        """Differentiate with respect to one entry of x."""
+        return self._column(self._asked(partial, self.left, self.ins.path(place)))
+
+    def again(self, place: int) -> Measured:
+        """Differentiate with respect to one entry of x from another starting step."""
+        way = np.zeros(self.ins.size)
+        way[place] = AGAIN
+        found = self.along(way)
+        return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
+
+    def along(self, way: Floats, atol: float = 0.0) -> Measured:
+        """Differentiate along a direction, to an absolute tolerance."""
+        return self._column(self._asked(directional, self.left, self.ins.unflatten(way, cast=False), atol=atol))
+
+    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any, **more: Any) -> Derivative:
+        """Ask a verb, and keep what it says about f."""
+        if budget is not None and budget < LEAST:
+            raise Spent
+        method, _, _, bounds, noise, _, vectorized = self.options
+        given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FunctionUnchanged)
+            found = verb(self.f, self.point, *what, budget=budget, **given, **more)
+        self.evaluations += found.evaluations
+        numbers = self.outs.flatten(found.noise, dtype=np.float64)
+        self.noise = max(self.noise, float(np.nan_to_num(numbers).max()))
+        off = np.abs(self.outs.flatten(found.fx, dtype=np.float64) - self.fx)
+        self.unsteady = max(self.unsteady, float(np.nan_to_num(off).max()))
+        return found
+
+    def _column(self, found: Derivative) -> Measured:
+        """Take a result that is like f(x)."""
+        outs = self.outs
+        value, error, step = (
+            outs.flatten(tree, dtype=np.float64)[:, None] for tree in (found.value, found.error, found.step)
+        )
+        parts = [np.array(part.code if isinstance(part, Status) else part.codes) for part in outs.parts(found.status)]
+        codes = np.concatenate([part.reshape(-1) for part in parts])[:, None]
+        told = {(outs.index(note.element), 0): note.told() for note in found.notes if note.element is not None}
+        return Measured(value, error, codes, step, told)
