@@ -33,7 +33,9 @@ LAYERS = (
     ("sparse_hessian",),
     ("derivatives",),
     ("hessians",),
-    ("checker", "descent", "scipy"),
+    ("checker", "descent", "scipy", "blackbox"),
+    ("automatic",),
+    ("torch",),
     ("learn",),
     ("book",),
     ("draw",),
@@ -56,6 +58,7 @@ LEARN_LAYERS = (
 #: Third parties, and where they may be imported; NumPy everywhere.
 THIRD_PARTIES = {
     "scipy": ("colouring", "scipy"),
+    "torch": ("torch",),
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
@@ -151,7 +154,19 @@ PUBLIC_MODULES = [
     "mibun",
     *(
         f"mibun.{name}"
-        for name in ("book", "checker", "descent", "draw", "errors", "formula", "learn", "methods", "result", "scipy")
+        for name in (
+            "book",
+            "checker",
+            "descent",
+            "draw",
+            "errors",
+            "formula",
+            "learn",
+            "methods",
+            "result",
+            "scipy",
+            "torch",
+        )
     ),
 ]
 

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mibun import book, draw, errors, learn, scipy
+    from mibun import book, draw, errors, learn, scipy, torch
     from mibun.checker import CheckReport, check
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
@@ -43,6 +43,7 @@ __all__ = [
     "mixed",
     "partial",
     "scipy",
+    "torch",
     "vjp",
 ]
 __version__ = "0.1.0"
@@ -57,7 +58,7 @@ _HOMES = {
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset({"book", "draw", "errors", "learn", "scipy"})
+_MODULES = frozenset({"book", "draw", "errors", "learn", "scipy", "torch"})
 
 
 def __getattr__(name: str) -> Any:
