@@ -35,7 +35,7 @@ LAYERS = (
     ("hessians",),
     ("checker", "descent", "scipy", "blackbox"),
     ("automatic",),
-    ("torch",),
+    ("jax", "torch"),
     ("learn",),
     ("book",),
     ("draw",),
@@ -58,6 +58,7 @@ LEARN_LAYERS = (
 #: Third parties, and where they may be imported; NumPy everywhere.
 THIRD_PARTIES = {
     "scipy": ("colouring", "scipy"),
+    "jax": ("jax",),
     "torch": ("torch",),
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
@@ -152,22 +153,8 @@ def test_no_empty_placeholder_module() -> None:
 
 PUBLIC_MODULES = [
     "mibun",
-    *(
-        f"mibun.{name}"
-        for name in (
-            "book",
-            "checker",
-            "descent",
-            "draw",
-            "errors",
-            "formula",
-            "learn",
-            "methods",
-            "result",
-            "scipy",
-            "torch",
-        )
-    ),
+    *(f"mibun.{name}" for name in ("book", "checker", "descent", "draw", "errors", "formula", "jax", "learn")),
+    *(f"mibun.{name}" for name in ("methods", "result", "scipy", "torch")),
 ]
 
 

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mibun import book, draw, errors, learn, scipy, torch
+    from mibun import book, draw, errors, jax, learn, scipy, torch
     from mibun.checker import CheckReport, check
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
@@ -39,6 +39,7 @@ __all__ = [
     "gradient",
     "hessian",
     "jacobian",
+    "jax",
     "learn",
     "mixed",
     "partial",
@@ -58,7 +59,7 @@ _HOMES = {
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset({"book", "draw", "errors", "learn", "scipy", "torch"})
+_MODULES = frozenset({"book", "draw", "errors", "jax", "learn", "scipy", "torch"})
 
 
 def __getattr__(name: str) -> Any:

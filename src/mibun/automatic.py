@@ -6,8 +6,9 @@ the Jacobian shows in it, for weights that would hide it have probability 0. (JA
 `gradcheck(fast_mode=True)` go the same way, and project the inputs as well.)
 """
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -18,7 +19,7 @@ from mibun.checker import CheckReport, check
 from mibun.checker.claim import RTOL
 from mibun.errors import InputError
 
-__all__ = ["Program", "examined"]
+__all__ = ["Program", "argument_names", "examined"]
 
 Array = NDArray[Any]
 
@@ -57,6 +58,17 @@ class Program(Protocol):
         """Give the gradient of the sum of weights times outputs for each part; None as the framework says it."""
 
 
+def argument_names(function: Callable[..., Any], count: int) -> list[str]:
+    """Name the first arguments as a function does, where it says so: those of ``f(*args)`` are numbered."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # written in C
+        parameters = []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    return (names + [f"input[{place}]" for place in range(len(names), count)])[:count]
+
+
 def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckReport:
     """Check the gradient of a program; `options` are those of `mibun.check`.
 
@@ -73,7 +85,7 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
         return _undecided(program, gap, seed)
     count = sum(output.size for output in first)
     weights = _weights([output.shape for output in first], seed if count > 1 else None)
-    rtol = RTOL[_width(program, first, seed)]
+    rtol = RTOL[_width(program, first, weights, seed)]
     missing: set[str] = set()
 
     def f(parts: dict[str, Array]) -> float:
@@ -128,8 +140,8 @@ def _weights(shapes: Sequence[tuple[int, ...]], seed: int | None) -> list[NDArra
     return [rng.choice([-1.0, 1.0], shape) * rng.integers(8, 25, shape) / 16 for shape in shapes]
 
 
-def _width(program: Program, first: Sequence[Array], seed: int) -> int:
-    """Give the bytes of the format in which a function computes: that of its numbers where its arguments have moved.
+def _width(program: Program, first: Sequence[Array], weights: Sequence[Array], seed: int) -> int:
+    """Give the bytes of the format in which a function, or its backward, computes: that of its numbers near x.
 
     A function may turn its arguments into float32, whatever they are given in. Numbers that do not change tell nothing.
     """
@@ -139,11 +151,13 @@ def _width(program: Program, first: Sequence[Array], seed: int) -> int:
         moves = NUDGE * rng.uniform(0.5, 1.0, part.shape)
         moved[name] = np.asarray(part + moves * np.where(part == 0, 1.0, part), part.dtype)
     try:
-        second = program.outputs(moved)
+        pairs = list(zip(first, program.outputs(moved), strict=True))
+        slopes = zip(program.gradient(program.parts, weights), program.gradient(moved, weights), strict=True)
+        pairs += [(one, other) for one, other in slopes if one is not None and other is not None]
     except Exception:  # noqa: BLE001  no matter which: f is not defined there
         return 8
     width = 8
-    for one, other in zip(first, second, strict=True):
+    for one, other in pairs:
         changed = other[np.isfinite(other) & (other != one)].astype(np.float64)
         mantissas = np.frexp(changed)[0]
         for bits, size in FORMATS:

@@ -5,13 +5,13 @@ anew for each call.
 """
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.automatic import argument_names
 from mibun.errors import InputError
 from mibun.structure import joined
 
@@ -98,19 +98,14 @@ def _differentiable(torch: Any, name: str, tensor: Any) -> None:
 
 def _names(torch: Any, function: Any, count: int) -> list[str]:
     """Name arguments as the function does."""
-    skipped, owner = 0, getattr(function, "__self__", None)
+    owner = getattr(function, "__self__", None)
     if isinstance(function, torch.nn.Module):
-        function = function.forward
-    elif isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
-        own: Any = owner  # without a setup_context of its own, forward gets a ctx
-        function, skipped = own.forward, own.setup_context is torch.autograd.Function.setup_context
-    try:
-        parameters = list(inspect.signature(function).parameters.values())[skipped:]
-    except (TypeError, ValueError):  # written in C
-        parameters = []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
-    return (names + [f"input[{place}]" for place in range(len(names), count)])[:count]
+        return argument_names(function.forward, count)
+    if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
+        own: Any = owner  # without a setup_context of its own, forward gets a ctx first
+        first = own.setup_context is torch.autograd.Function.setup_context
+        return argument_names(own.forward, count + first)[first:]
+    return argument_names(function, count)
 
 
 class Autograd:
