@@ -17,6 +17,7 @@ from mibun.evaluate.drive import MOST
 from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
 from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
+from mibun.evaluate.values import Values
 from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
 from mibun.methods import Adaptive, MixedPartial
@@ -284,23 +285,45 @@ def directional(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
-    chosen, request = asked(f, *options)
+    asked(f, *options)
     given = taken(x, options.bounds)
-    structure, vector = given.structure, given.vector
-    way = structure.flatten(direction, dtype=np.float64, name="direction")
+    way = given.structure.flatten(direction, dtype=np.float64, name="direction")
     if not np.isfinite(way).all() or not way.any():
         raise InputError(f"direction is {direction!r}; expected finite numbers that are not all 0")
-    plan = along(structure, vector, way)
+    return along_line(f, given, way, options)
+
+
+def along_line(
+    f: Callable[[Any], Any],
+    given: Given,
+    way: NDArray[Any],
+    options: Options,
+    nearer: float = 1.0,
+    centre: tuple[Values, list[float]] | None = None,
+) -> Derivative:
+    """Differentiate along a direction: `directional`, for x that was taken apart before.
+
+    Parameters
+    ----------
+    f, given, way, options
+        The function, x, the direction as a flat vector, and the options of the verb.
+    nearer : float
+        A power of 2, by which the first steps are shorter; see `mibun.plan.along`.
+    centre : (Values, list), optional
+        f(x) as a row of numbers, and its layout, where it is known; it is counted as an evaluation all the same.
+    """
+    chosen, request = asked(f, *options)
+    plan = along(given.structure, given.vector, way, nearer)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ends = np.stack([(given.lower - vector) / way, (given.upper - vector) / way])[:, way != 0]
+        ends = np.stack([(given.lower - given.vector) / way, (given.upper - given.vector) / way])[:, way != 0]
     # a little less than the way to the bounds, so that rounding does not lead across them
     shrink = 1.0 - 2.0**-48
     low, high = float(ends.min(axis=0).max()) * shrink, float(ends.max(axis=0).min()) * shrink
     start = plan.starts[0]
     if not max(-low, high) > ROOM * plan.units[0] * start:
-        raise InputError(f"bounds are {bounds!r}; they leave no room along the direction on either side of x")
+        raise InputError(f"bounds are {options.bounds!r}; they leave no room along the direction on either side of x")
     given = given._replace(lower=np.array([start + low]), upper=np.array([start + high]))
-    return _single(f, plan, chosen, request, given, options)
+    return _single(f, plan, chosen, request, given, options, centre)
 
 
 @documented
@@ -519,11 +542,19 @@ def _gradient(
 
 
 def _single(
-    f: Callable[[Any], Any], plan: Plan, chosen: Method, request: Request, given: Given, options: Options
+    f: Callable[[Any], Any],
+    plan: Plan,
+    chosen: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    centre: tuple[Values, list[float]] | None = None,
 ) -> Derivative:
-    """Differentiate with respect to the one element of a plan."""
-    evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-    return _entry(lead_all(chosen, plan, request, given, evaluator, options.budget), evaluator, given)
+    """Differentiate with respect to the one element of a plan, with f(x) known or not."""
+    evaluator, centres = Vectorized(f, plan) if options.vectorized else Serial(f, plan), None
+    if centre is not None:
+        evaluator.values, centres = centre[0], [centre[1]]
+    return _entry(lead_all(chosen, plan, request, given, evaluator, options.budget, centres=centres), evaluator, given)
 
 
 def _entry(led: Led, evaluator: Serial | Vectorized, given: Given) -> Derivative:
@@ -574,10 +605,10 @@ def lead_all(
     evaluator: Serial | Vectorized,
     budget: int | None,
     scalar: bool = False,
+    centres: list[list[float]] | None = None,
 ) -> Led:
     """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
     request.check(len(plan.starts))
-    centres = None
     if given.unbounded and takes_together(method, plan, request, budget):
         with np.errstate(all="ignore"):
             led = lead_together(cast(Together, method), plan, request, evaluator)

@@ -35,8 +35,8 @@ class Claim:
     ins, outs : Structure
         Of x and of f(x).
     matrix : ndarray or scipy.sparse matrix by columns, (outs.size, ins.size)
-    rtol : ndarray, (ins.size,)
-        Relative tolerance in each column.
+    rtol, unit : ndarray, (leaves of ins,)
+        Relative tolerance in each parameter, and how its entries are rounded.
     atol : float
     """
 
@@ -44,6 +44,7 @@ class Claim:
     outs: Structure
     matrix: Any
     rtol: Floats
+    unit: Floats
     atol: float
 
     @classmethod
@@ -65,11 +66,11 @@ class Claim:
             blocks = _blocks(given, ins, outs)
             dtypes = [np.result_type(*(row[place].dtype for row in blocks)) for place in range(len(ins.leaves))]
             matrix = np.concatenate([np.concatenate(row, axis=1, dtype=np.float64) for row in blocks])
-        tolerances = np.empty(ins.size)
-        for leaf, dtype in zip(ins.leaves, dtypes, strict=True):
-            width = min(leaf.dtype.itemsize, dtype.itemsize if dtype.kind == "f" else 8, 8)
-            tolerances[leaf.slice] = RTOL[width] if rtol is None else rtol
-        return cls(ins, outs, matrix, tolerances, atol)
+        floats = [dtype.itemsize if dtype.kind == "f" else 8 for dtype in dtypes]
+        widths = [min(leaf.dtype.itemsize, width, 8) for leaf, width in zip(ins.leaves, floats, strict=True)]
+        tolerances = np.array([RTOL[width] if rtol is None else rtol for width in widths])
+        units = np.array([float(np.finfo(f"f{width}").eps) / 2 for width in widths])
+        return cls(ins, outs, matrix, tolerances, units, atol)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -123,7 +124,7 @@ class Claim:
         starts = [leaf.start for leaf in self.ins.leaves]
         return np.asarray(np.maximum.reduceat(sizes, starts, axis=1))
 
-    def leaf_of(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    def parameter(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         """Give the number of the parameter that each column belongs to."""
         return np.searchsorted([leaf.stop for leaf in self.ins.leaves], columns, side="right")
 

@@ -105,13 +105,14 @@ class Examination:
             self.told.update({(row, column): ONCE for row in self.known.rows[places].tolist()})
             return
         rows, known = self.known.rows[places], self.known
-        before: list[NDArray[Any]] = [part[places] for part in known.found]
-        for part, found in zip(known.found, (again.value, again.error, again.codes, again.step), strict=True):
-            part[places] = found[rows, 0]
+        first = [part[places] for part in known.found]
+        second: tuple[NDArray[Any], ...] = again[:4]
+        for part, new in zip(known.found, second, strict=True):
+            part[places] = new[rows, 0]
         self.verdict[places] = self.judge(places)
         # of two that agree that it is wrong, the one with the smaller bound is shown
-        better = (self.verdict[places] == WRONG) & ~(known.error[places] <= before[1])
-        for part, old in zip(known.found, before, strict=True):
+        better = (self.verdict[places] == WRONG) & ~(known.error[places] <= first[1])
+        for part, old in zip(known.found, first, strict=True):
             part[places[better]] = old[better]
         for row in rows[~better].tolist():
             self.told.pop((row, column), None)
@@ -128,10 +129,11 @@ class Examination:
         claim, known = self.claim, self.known
         rows, columns = known.rows[places], known.columns[places]
         given = claim.at(rows, columns)
-        scale = self.scale()[rows, 0 if claim.sparse else claim.leaf_of(columns)]
+        parameter = claim.parameter(columns)
+        scale = self.scale()[rows, parameter]
         with np.errstate(all="ignore"):
             floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / known.step[places], nan=0.0, posinf=0.0)
-            allowed = claim.atol + claim.rtol[columns] * np.maximum(np.abs(given), scale) + CANCELLED * floor
+            allowed = claim.atol + claim.rtol[parameter] * np.maximum(np.abs(given), scale) + CANCELLED * floor
         unsteady = self.unsteady[rows, columns] if np.ndim(self.unsteady) else self.unsteady
         return allowed + unsteady, scale, floor
 

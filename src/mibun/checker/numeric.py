@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mibun.checker.claim import columns_of
-from mibun.derivatives import directional, jacobian, partial
+from mibun.derivatives import along_line, jacobian, partial
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Serial, Vectorized
 from mibun.given import taken
@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 #: Length of the direction in which one entry is differentiated again: the steps are 1.7 times as long, and at none of
 #: the points of the first time.
 AGAIN: Final = 0.85
+#: By how much the first steps are shorter where few digits are wanted: five values then have them mostly.
+NEAR: Final = 2.0**-5
 #: Fewest evaluations with which a derivative is asked for.
 LEAST: Final = 5
 
@@ -74,6 +76,7 @@ class Numeric:
         with np.errstate(all="ignore"):
             self.fx = np.array(evaluator.centres([0])[0])
         self.evaluations += 1
+        self.values = evaluator.values
         if evaluator.values.complex:
             raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
         self.outs: Structure = evaluator.values.structure
@@ -117,19 +120,36 @@ class Numeric:
         found = self.along(way)
         return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
 
-    def along(self, way: Floats, atol: float = 0.0) -> Measured:
-        """Differentiate along a direction, to an absolute tolerance."""
-        return self._column(self._asked(directional, self.left, self.ins.unflatten(way, cast=False), atol=atol))
+    def along(self, way: Floats) -> Measured:
+        """Differentiate along a direction."""
+        return self._column(self._line(way))
 
-    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any, **more: Any) -> Derivative:
+    def roughly(self, way: Floats, atol: float) -> Measured:
+        """Differentiate along a direction to an absolute tolerance, with values of f close to x."""
+        found = self._line(way, atol, NEAR, (self.values, self.fx.tolist()))
+        self.evaluations -= 1  # f(x) was known
+        return self._column(found)
+
+    def _line(self, way: Floats, atol: float = 0.0, nearer: float = 1.0, centre: Any = None) -> Derivative:
+        self._afford(self.left)
+        options = self.options._replace(atol=atol, budget=self.left)
+        return self._kept(along_line(self.f, self.given, way, options, nearer, centre))
+
+    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any) -> Derivative:
         """Ask a verb, and keep what it says about f."""
-        if budget is not None and budget < LEAST:
-            raise Spent
+        self._afford(budget)
         method, _, _, bounds, noise, _, vectorized = self.options
         given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)
-            found = verb(self.f, self.point, *what, budget=budget, **given, **more)
+            return self._kept(verb(self.f, self.point, *what, budget=budget, **given))
+
+    def _afford(self, budget: int | None) -> None:
+        if budget is not None and budget < LEAST:
+            raise Spent
+
+    def _kept(self, found: Derivative) -> Derivative:
+        """Keep what a result says about f."""
         self.evaluations += found.evaluations
         numbers = self.outs.flatten(found.noise, dtype=np.float64)
         self.noise = max(self.noise, float(np.nan_to_num(numbers).max()))

@@ -5,17 +5,21 @@ from typing import Any, Final
 
 import numpy as np
 
+from mibun.checker.assemble import assembled
 from mibun.checker.claim import Claim
+from mibun.checker.directions import Directions
 from mibun.checker.examine import Examination
 from mibun.checker.numeric import Numeric
-from mibun.checker.report import LISTED, CheckReport
-from mibun.checker.verdict import SUBGRADIENT, UNDECIDED, WRONG
+from mibun.checker.report import CheckReport
+from mibun.checker.search import Search
 from mibun.errors import InputError
 from mibun.evaluate.serial import located
 from mibun.options import Options
 
 __all__ = ["check"]
 
+#: A claim of at most so many elements is checked element by element.
+FEW: Final = 256
 #: Evaluations of a budget that are kept for looking twice.
 RESERVE: Final = 48
 
@@ -72,8 +76,12 @@ def check(
     numeric = Numeric(f, x, Options(method, None, 0.0, bounds, noise, budget, vectorized))
     claim, unsteady, calls = _claimed(gradient, numeric, rtol, float(atol))
     examination = Examination(claim, numeric, unsteady)
-    examination.learn(numeric.everything(RESERVE), np.arange(numeric.ins.size))
-    return _report(examination, calls, f"seed={seed}")
+    if exhaustive or claim.size <= FEW:
+        examination.learn(numeric.everything(RESERVE), np.arange(numeric.ins.size))
+        return assembled(examination, None, calls, seed)
+    search = Search(examination, Directions(claim, numeric, seed, unsteady))
+    search.run()
+    return assembled(examination, search, calls, seed)
 
 
 def _claimed(gradient: Any, numeric: Numeric, rtol: float | None, atol: float) -> tuple[Claim, Any, int]:
@@ -94,24 +102,3 @@ def _claimed(gradient: Any, numeric: Numeric, rtol: float | None, atol: float) -
         return claims[0], float(abs(first - second).max()), 2
     with np.errstate(all="ignore"):
         return claims[0], np.nan_to_num(np.abs(first - second)), 2
-
-
-def _report(examination: Examination, calls: int, repeat: str) -> CheckReport:
-    counts = np.bincount(examination.verdict, minlength=4).tolist()
-    return CheckReport(
-        wrong=examination.findings(WRONG, LISTED),
-        undecided=examination.findings(UNDECIDED, LISTED),
-        subgradients=examination.findings(SUBGRADIENT, LISTED),
-        wrong_count=counts[WRONG],
-        undecided_count=counts[UNDECIDED],
-        subgradient_count=counts[SUBGRADIENT],
-        elements=examination.claim.size,
-        word=examination.claim.word,
-        digits=examination.digits(),
-        how="every element by itself",
-        evaluations=examination.numeric.evaluations,
-        calls=calls,
-        repeat=repeat,
-        given=examination.claim.matrix,
-        numeric=examination.numbers(),
-    )
