@@ -36,6 +36,7 @@ LAYERS = (
     ("checker", "descent", "scipy", "blackbox"),
     ("automatic",),
     ("jax", "torch"),
+    ("gradcheck",),
     ("learn",),
     ("book",),
     ("draw",),

@@ -27,6 +27,11 @@ Array = NDArray[Any]
 RANDOM: Final = 2.0**-10
 #: How far the parts are moved, relative to each entry, to see in how many bits a function computes.
 NUDGE: Final = 2.0**-12
+#: What rounding may leave where all terms of a backward cancel, as before a normalisation, in units of the relative
+#: tolerance and of the largest slope of all parts.
+ROUNDED: Final = 1e-2
+#: Numbers that are smaller than this part of the largest are what rounding has left, and have any bits.
+NEGLIGIBLE: Final = 2.0**-20
 #: Bits of the numbers of a format (bfloat16 has less than float16), and its bytes.
 FORMATS: Final = ((11, 2), (24, 4))
 
@@ -84,23 +89,25 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
     if gap > RANDOM:
         return _undecided(program, gap, seed)
     count = sum(output.size for output in first)
-    weights = _weights([output.shape for output in first], seed if count > 1 else None)
-    rtol = RTOL[_width(program, first, weights, seed)]
-    missing: set[str] = set()
+    weights = _weights(first, seed)
+    slopes = program.gradient(program.parts, weights)
+    rtol = RTOL[_width(program, first, slopes, weights, seed)]
+    largest = max((_largest(slope) for slope in slopes if slope is not None), default=0.0)
+    tolerances = {"rtol": rtol, "atol": ROUNDED * rtol * largest}
+    missing = sorted(name for name, slope in zip(program.parts, slopes, strict=True) if slope is None)
 
     def f(parts: dict[str, Array]) -> float:
         pairs = zip(weights, program.outputs(parts), strict=True)
         return math.fsum(float(np.vdot(weight, output)) for weight, output in pairs)
 
     def gradient(parts: dict[str, Array]) -> dict[str, Array]:
-        slopes = dict(zip(parts, program.gradient(parts, weights), strict=True))
-        missing.update(name for name, slope in slopes.items() if slope is None)
-        return {name: np.zeros_like(parts[name]) if slope is None else slope for name, slope in slopes.items()}
+        pairs = zip(parts.items(), program.gradient(parts, weights), strict=True)
+        return {name: np.zeros_like(part) if slope is None else slope for (name, part), slope in pairs}
 
-    report = check(f, gradient, program.parts, **{"rtol": rtol, "seed": seed, **options})
+    report = check(f, gradient, program.parts, **{**tolerances, "seed": seed, **options})
     notes = list(program.notes)
     if missing:
-        notes.append(f"the gradient of {', '.join(sorted(missing))} is None; it is read as zeros")
+        notes.append(f"the gradient of {', '.join(missing)} is None; it is read as zeros")
     if count > 1:
         notes.append(f"f returned {count:,} numbers; checked is the gradient of their sum, weighed by random numbers")
     return replace(report, notes=(*notes, *report.notes), unseen=(*program.unchecked, *report.unseen))
@@ -112,9 +119,12 @@ def _gap(first: Sequence[Array], second: Sequence[Array]) -> float:
     for one, other in zip(first, second, strict=True):
         with np.errstate(invalid="ignore"):
             off = np.nan_to_num(np.abs(one.astype(np.float64) - other), posinf=0.0)
-        largest = np.max(np.abs(one), initial=0.0, where=np.isfinite(one))
-        gap = max(gap, float(np.max(off, initial=0.0) / (largest or 1.0)))
+        gap = max(gap, float(np.max(off, initial=0.0)) / (_largest(one) or 1.0))
     return gap
+
+
+def _largest(numbers: Array) -> float:
+    return float(np.max(np.abs(numbers), initial=0.0, where=np.isfinite(numbers)))
 
 
 def _undecided(program: Program, gap: float, seed: int) -> CheckReport:
@@ -132,15 +142,20 @@ def _undecided(program: Program, gap: float, seed: int) -> CheckReport:
     )
 
 
-def _weights(shapes: Sequence[tuple[int, ...]], seed: int | None) -> list[NDArray[np.float64]]:
-    """Draw weights between 1/2 and 3/2 and their negatives, of so few bits that every format has them."""
-    if seed is None:
-        return [np.ones(shape) for shape in shapes]
+def _weights(outputs: Sequence[Array], seed: int) -> list[NDArray[np.float64]]:
+    """Draw weights between 1/2 and 3/2, of so few bits that every format has them; 1 for a number that is alone.
+
+    Their signs are those of the numbers at x, so that the sum does not cancel: what rounds is then seen in its size.
+    """
+    if sum(output.size for output in outputs) == 1:
+        return [np.ones(output.shape) for output in outputs]
     rng = np.random.default_rng(seed)
-    return [rng.choice([-1.0, 1.0], shape) * rng.integers(8, 25, shape) / 16 for shape in shapes]
+    return [np.where(output < 0, -1.0, 1.0) * rng.integers(8, 25, output.shape) / 16 for output in outputs]
 
 
-def _width(program: Program, first: Sequence[Array], weights: Sequence[Array], seed: int) -> int:
+def _width(
+    program: Program, first: Sequence[Array], slopes: Sequence[Array | None], weights: Sequence[Array], seed: int
+) -> int:
     """Give the bytes of the format in which a function, or its backward, computes: that of its numbers near x.
 
     A function may turn its arguments into float32, whatever they are given in. Numbers that do not change tell nothing.
@@ -151,14 +166,20 @@ def _width(program: Program, first: Sequence[Array], weights: Sequence[Array], s
         moves = NUDGE * rng.uniform(0.5, 1.0, part.shape)
         moved[name] = np.asarray(part + moves * np.where(part == 0, 1.0, part), part.dtype)
     try:
-        pairs = list(zip(first, program.outputs(moved), strict=True))
-        slopes = zip(program.gradient(program.parts, weights), program.gradient(moved, weights), strict=True)
-        pairs += [(one, other) for one, other in slopes if one is not None and other is not None]
+        second = program.outputs(moved)
+        others = program.gradient(moved, weights)
     except Exception:  # noqa: BLE001  no matter which: f is not defined there
         return 8
+    known = [(one, other) for one, other in zip(slopes, others, strict=True) if one is not None and other is not None]
+    return min(_least_width(list(zip(first, second, strict=True))), _least_width(known))
+
+
+def _least_width(pairs: Sequence[tuple[Array, Array]]) -> int:
+    """Give the bytes of the format with the fewest bits that holds all changed numbers of some array."""
+    felt = NEGLIGIBLE * max((_largest(other) for _, other in pairs), default=0.0)
     width = 8
     for one, other in pairs:
-        changed = other[np.isfinite(other) & (other != one)].astype(np.float64)
+        changed = other[(other != one) & (np.abs(other) > felt) & np.isfinite(other)].astype(np.float64)
         mantissas = np.frexp(changed)[0]
         for bits, size in FORMATS:
             if changed.size and (np.ldexp(mantissas, bits) % 1.0 == 0).all():

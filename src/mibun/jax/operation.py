@@ -92,6 +92,8 @@ class Operation:
         jax = framework("mb.jax.differentiable")
         leaves, tree = jax.tree_util.tree_flatten(arguments)
         places = [place for place, leaf in enumerate(leaves) if hasattr(leaf, "dtype") or isinstance(leaf, float)]
+        if not any(is_floating(jax, leaf) for leaf in leaves):
+            raise InputError("there is no argument of floating dtype; expected one at least")
 
         def build(arrays: Sequence[Any]) -> Any:
             whole = list(leaves)
