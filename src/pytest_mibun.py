@@ -1,4 +1,4 @@
-"""The pytest plugin of mibun, with the fixture `gradcheck`; nothing of mibun is imported until a test runs it."""
+"""The pytest plugin of mibun, with the fixture `gradcheck`; nothing of mibun is imported until a test asks for it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ def gradcheck() -> Callable[..., Any]:
     The fixture gives the `mibun.CheckReport` back; the message of a failure is that report, with the seed.
     """
 
+    from mibun.gradcheck import CheckFailed, checked
+
     def gradcheck(f: Callable[..., Any], args: Any = (), gradient: Any = None, **options: Any) -> Any:
         __tracebackhide__ = True
-        from mibun.gradcheck import CheckFailed, checked
-
         report = checked(f, args, gradient, options)
         if not report.ok:
             raise CheckFailed(str(report))

@@ -77,19 +77,19 @@ def test_what_is_right_passes_and_gives_the_report(tmp_path):
     assert "2 passed" in done.stdout
 
 
-def test_nothing_of_mibun_is_imported_until_the_fixture_is_used(tmp_path):
-    text = """
-    def test_other():
-        pass
-
-    def test_asks_for_it_and_does_not_use_it(gradcheck):
-        assert callable(gradcheck)
-    """
-    done = run(tmp_path, text, "-q", interpreter=("-X", "importtime"))
+def loaded(folder, text):
+    """Give the names of all that a run of pytest imports."""
+    done = run(folder, text, "-q", interpreter=("-X", "importtime"))
     assert done.returncode == 0, done.stdout
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "pytest_mibun" in loaded
-    assert {name for name in loaded if name.split(".")[0] in ("mibun", "numpy", "scipy", "torch", "jax")} == set()
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_nothing_of_mibun_is_imported_until_the_fixture_is_used(tmp_path):
+    plain = loaded(tmp_path, "def test_it():\n    import sys\n    assert 'pytest_mibun' in sys.modules")
+    assert {name for name in plain if name.split(".")[0] in ("mibun", "numpy", "scipy", "torch", "jax")} == set()
+    used = loaded(tmp_path, "def test_it(gradcheck):\n    gradcheck(abs, 1.0, 1.0)")
+    assert "mibun.checker" in used
+    assert not {"scipy", "torch", "jax", "matplotlib"} & used
 
 
 def test_the_fixture_is_listed_with_what_it_does(tmp_path):
