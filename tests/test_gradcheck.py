@@ -79,9 +79,9 @@ def test_what_is_right_passes_and_gives_the_report(tmp_path):
 
 def loaded(folder, text):
     """Give the names of all that a run of pytest imports."""
-    done = run(folder, text, "-q", interpreter=("-X", "importtime"))
+    done = run(folder, text, "-q", "-s", interpreter=("-X", "importtime"))
     assert done.returncode == 0, done.stdout
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line}
 
 
 def test_nothing_of_mibun_is_imported_until_the_fixture_is_used(tmp_path):
