@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mibun.checker.claim import CANCELLED, Claim
 from mibun.checker.numeric import Measured, Numeric, Spent
 from mibun.checker.report import Finding
-from mibun.checker.verdict import RIGHT, UNDECIDED, WRONG, judged
+from mibun.checker.verdict import FLAT, RIGHT, UNDECIDED, WRONG, judged
 from mibun.status import PASSING, STATUSES, Status
 
 __all__ = ["Examination", "Known"]
@@ -21,6 +21,17 @@ Places = NDArray[np.intp]
 
 #: Digits are not counted beyond those of a float.
 MOST_DIGITS: Final = 16.0
+#: A smooth f has a bound below this part of the scale of its parameter.
+SMOOTH: Final = 1e-6
+#: Steps by which a mistake is this many times larger than what noise adds to the difference.
+VISIBLE: Final = 6.0
+#: What noise may add where something undecided is looked at closely, as part of the scale.
+CLEAR: Final = 1e-3
+#: Looks, and by how much each goes farther than the last.
+LOOKS: Final = 3
+WIDER: Final = 16.0
+#: The shortest steps, relative to x, in float64 and in float32.
+SHORTEST: Final = (2.0**-26, 2.0**-12)
 ONCE: Final = "the budget ended before it was differentiated a second time"
 
 
@@ -84,40 +95,90 @@ class Examination:
     told: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def learn(self, measured: Measured, columns: Places) -> None:
-        """Take up new columns, and differentiate again what seems to be wrong."""
+        """Take up new columns; what seems to be wrong, or cannot be decided, is looked at again."""
         new = Known.of(measured, columns)
         self.told.update({(row, int(columns[place])): text for (row, place), text in measured.told.items()})
         first = self.known.rows.size
         self.known = Known.joined([self.known, new])
-        verdict = self.judge()
-        self.verdict = np.concatenate([self.verdict, verdict[first:]])
-        suspected = np.flatnonzero(verdict[first:] == WRONG) + first
-        suspected = suspected[np.isfinite(self.given[suspected])]
-        for column in np.unique(self.known.columns[suspected]).tolist():
-            self.confirm(suspected[self.known.columns[suspected] == column], column)
+        self.verdict = np.concatenate([self.verdict, self.judge(slice(first, None))])
+        recent = np.arange(first, self.known.rows.size)
+        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) & np.isfinite(self.given[recent])]
+        for column in np.unique(self.known.columns[unclear]).tolist():
+            places = unclear[self.known.columns[unclear] == column]
+            try:
+                self.look_closer(places[self.verdict[places] == UNDECIDED], column)
+                self.confirm(places[self.verdict[places] == WRONG], column)
+            except Spent:
+                wrong = places[self.verdict[places] == WRONG]
+                self.verdict[wrong] = UNDECIDED
+                self.told.update({(row, column): ONCE for row in self.known.rows[wrong].tolist()})
 
     def confirm(self, places: Places, column: int) -> None:
-        """Differentiate one column again; what does not repeat is not wrong."""
-        try:
-            again = self.numeric.again(column)
-        except Spent:
-            self.verdict[places] = UNDECIDED
-            self.told.update({(row, column): ONCE for row in self.known.rows[places].tolist()})
+        """Differentiate one column again; what does not repeat is not wrong.
+
+        Where f is not plainly smooth, the mistake has to show close to x, too: at the smallest steps at which noise
+        leaves it visible. A kink near x, which is felt farther away, is none of the claim's.
+        """
+        if not places.size:
             return
-        rows, known = self.known.rows[places], self.known
-        first = [part[places] for part in known.found]
-        second: tuple[NDArray[Any], ...] = again[:4]
-        for part, new in zip(known.found, second, strict=True):
+        rough = self.rough(places)
+        self.amend(places, column, self.numeric.again(column))
+        places = places[rough & (self.verdict[places] == WRONG)]
+        gap = np.abs(self.given[places] - self.known.value[places])
+        visible = np.isfinite(gap) & (gap > 0)
+        places, gap = places[visible], gap[visible]
+        if places.size:
+            step = float((self.numeric.level[self.known.rows[places]] / gap).max()) * VISIBLE
+            self.amend(places, column, self.numeric.close(column, self.shortened(step, column), 4))
+
+    def look_closer(self, places: Places, column: int) -> None:
+        """Look at what is undecided with steps so short that a kink or a jump near x lies beyond them."""
+        known = self.known
+        places = places[~np.isin(known.codes[places], [Status.FAILED.code, Status.NOT_FINITE.code])]
+        if not places.size:
+            return
+        _, scale, floor = self.limits(places)
+        size = np.maximum(np.maximum(scale, np.abs(self.given[places])), floor * FLAT)
+        rows = known.rows[places]
+        with np.errstate(all="ignore"):
+            step = float(np.nan_to_num(self.numeric.level[rows] / (size * CLEAR), posinf=0.0).max())
+        for _ in range(LOOKS):
+            own = self.shortened(step, column)
+            before = known.error[places].copy()
+            self.amend(places, column, self.numeric.close(column, own, 2), better=True)
+            if not (self.verdict[places] == UNDECIDED).any() and not (known.error[places] < before / 2).any():
+                break
+            step = own * WIDER
+
+    def shortened(self, step: float, column: int) -> float:
+        """Keep a step above the spacing of floats around an entry of x."""
+        x = abs(float(self.numeric.given.vector[column]))
+        unit = float(self.numeric.given.vector.dtype.type(0).itemsize > 4) * SHORTEST[0] or SHORTEST[1]
+        return 2.0 ** math.ceil(math.log2(max(step, unit * max(x, self.numeric.size * 2.0**-4))))
+
+    def rough(self, places: Places) -> NDArray[np.bool_]:
+        """Tell where f did not look smooth: the bound is not one that rounding alone leaves."""
+        known = self.known
+        scale = np.maximum(self.limits(places)[1], np.abs(self.given[places]))
+        return (known.codes[places] != 0) | (known.error[places] > SMOOTH * scale)
+
+    def amend(self, places: Places, column: int, measured: Measured, better: bool = False) -> None:
+        """Judge elements of a column by another measurement; of two that agree, the smaller bound is kept."""
+        known, rows = self.known, self.known.rows[places]
+        before: list[NDArray[Any]] = [part[places] for part in known.found]
+        verdict = self.verdict[places].copy()
+        fresh: tuple[NDArray[Any], ...] = measured[:4]
+        for part, new in zip(known.found, fresh, strict=True):
             part[places] = new[rows, 0]
         self.verdict[places] = self.judge(places)
-        # of two that agree that it is wrong, the one with the smaller bound is shown
-        better = (self.verdict[places] == WRONG) & ~(known.error[places] <= first[1])
-        for part, old in zip(known.found, first, strict=True):
-            part[places[better]] = old[better]
-        for row in rows[~better].tolist():
+        worse = ~(known.error[places] <= before[1]) & (better | (self.verdict[places] == verdict))
+        for part, old in zip(known.found, before, strict=True):
+            part[places[worse]] = old[worse]
+        self.verdict[places[worse]] = verdict[worse]
+        for row in rows[~worse].tolist():
             self.told.pop((row, column), None)
-            if (row, 0) in again.told:
-                self.told[row, column] = again.told[row, 0]
+            if (row, 0) in measured.told:
+                self.told[row, column] = measured.told[row, 0]
 
     @property
     def given(self) -> Floats:

@@ -2,18 +2,21 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mibun.checker.claim import columns_of
+from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import along_line, jacobian, partial
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Serial, Vectorized
 from mibun.given import taken
+from mibun.methods import Central
 from mibun.options import Options, asked
-from mibun.plan import coordinatewise
+from mibun.plan import along, coordinatewise, unit
 from mibun.result import Derivative
 from mibun.status import Status
 from mibun.structure import Structure
@@ -59,8 +62,6 @@ class Numeric:
     ----------
     evaluations : int
         Points that were used so far.
-    noise : float
-        Absolute noise level of f, the largest that was found.
     unsteady : float
         By how much f differed between two calls at x, the largest.
     """
@@ -70,7 +71,7 @@ class Numeric:
         self.f, self.options = f, options
         self.given = taken(x, options.bounds)
         self.ins: Structure = self.given.structure
-        self.evaluations, self.noise, self.unsteady = 0, 0.0, 0.0
+        self.evaluations, self.unsteady = 0, 0.0
         plan = coordinatewise(self.ins, self.given.vector)
         evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
         with np.errstate(all="ignore"):
@@ -120,6 +121,34 @@ class Numeric:
         found = self.along(way)
         return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
 
+    def close(self, place: int, step: float, accuracy: int) -> Measured:
+        """Differentiate with respect to one entry of x by values of f at a given distance."""
+        options = {"method": Central(accuracy, step), "noise": float(self.level.max())}
+        return self._column(self._asked(partial, self.left, self.ins.path(place), **options))
+
+    @cached_property
+    def level(self) -> Floats:
+        """The noise of each number that f returns, as it is given, or else measured close to x."""
+        if self.options.noise is not None:
+            return np.full(self.fx.size, float(self.options.noise))
+        vector, outward = self.given.vector, self.given.upper - self.given.vector < self.given.vector - self.given.lower
+        way = np.where(outward, -1.0, 1.0) * np.maximum(np.abs(vector.astype(np.float64)), self.size)
+        plan = along(self.ins, vector, way)
+        evaluator = Vectorized(self.f, plan) if self.options.vectorized else Serial(self.f, plan)
+        evaluator.values = self.values
+        start, step = plan.starts[0], spacing(unit(vector.dtype))
+        with np.errstate(all="ignore"):
+            rows = evaluator([(0, start + count * step) for count in range(1, POINTS)])
+        self.evaluations += len(rows)
+        found = noise_level(np.array([self.fx, *rows]))
+        # where f is not finite beside x nothing is known but its rounding
+        return np.maximum(np.nan_to_num(found), unit(vector.dtype) / 2 * np.abs(np.nan_to_num(self.fx)))
+
+    @cached_property
+    def size(self) -> float:
+        """What counts as the size of an entry of x that is 0."""
+        return float(np.abs(self.given.vector).max()) or 1.0
+
     def along(self, way: Floats) -> Measured:
         """Differentiate along a direction."""
         return self._column(self._line(way))
@@ -135,14 +164,14 @@ class Numeric:
         options = self.options._replace(atol=atol, budget=self.left)
         return self._kept(along_line(self.f, self.given, way, options, nearer, centre))
 
-    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any) -> Derivative:
+    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any, **more: Any) -> Derivative:
         """Ask a verb, and keep what it says about f."""
         self._afford(budget)
         method, _, _, bounds, noise, _, vectorized = self.options
         given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)
-            return self._kept(verb(self.f, self.point, *what, budget=budget, **given))
+            return self._kept(verb(self.f, self.point, *what, budget=budget, **given | more))
 
     def _afford(self, budget: int | None) -> None:
         if budget is not None and budget < LEAST:
@@ -151,8 +180,6 @@ class Numeric:
     def _kept(self, found: Derivative) -> Derivative:
         """Keep what a result says about f."""
         self.evaluations += found.evaluations
-        numbers = self.outs.flatten(found.noise, dtype=np.float64)
-        self.noise = max(self.noise, float(np.nan_to_num(numbers).max()))
         off = np.abs(self.outs.flatten(found.fx, dtype=np.float64) - self.fx)
         self.unsteady = max(self.unsteady, float(np.nan_to_num(off).max()))
         return found
