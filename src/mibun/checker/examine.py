@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mibun.checker.claim import CANCELLED, Claim
 from mibun.checker.numeric import Measured, Numeric, Spent
 from mibun.checker.report import Finding
-from mibun.checker.verdict import FLAT, RIGHT, UNDECIDED, WRONG, judged
+from mibun.checker.verdict import FLAT, RIGHT, SUBGRADIENT, UNDECIDED, WIDE, WRONG, judged
+from mibun.methods import Backward, Central, Forward
 from mibun.status import PASSING, STATUSES, Status
 
 __all__ = ["Examination", "Known"]
@@ -106,8 +107,10 @@ class Examination:
         for column in np.unique(self.known.columns[unclear]).tolist():
             places = unclear[self.known.columns[unclear] == column]
             try:
+                self.confirm(places[self.verdict[places] == WRONG], column)
                 self.look_closer(places[self.verdict[places] == UNDECIDED], column)
                 self.confirm(places[self.verdict[places] == WRONG], column)
+                self.look_aside(places[self.verdict[places] == UNDECIDED], column)
             except Spent:
                 wrong = places[self.verdict[places] == WRONG]
                 self.verdict[wrong] = UNDECIDED
@@ -129,26 +132,61 @@ class Examination:
         places, gap = places[visible], gap[visible]
         if places.size:
             step = float((self.numeric.level[self.known.rows[places]] / gap).max()) * VISIBLE
-            self.amend(places, column, self.numeric.close(column, self.shortened(step, column), 4))
+            self.amend(places, column, self.numeric.close(column, Central(4, self.shortened(step, column))))
 
     def look_closer(self, places: Places, column: int) -> None:
         """Look at what is undecided with steps so short that a kink or a jump near x lies beyond them."""
-        known = self.known
-        places = places[~np.isin(known.codes[places], [Status.FAILED.code, Status.NOT_FINITE.code])]
+        known, places = self.known, self.finite(places)
         if not places.size:
             return
-        _, scale, floor = self.limits(places)
-        size = np.maximum(np.maximum(scale, np.abs(self.given[places])), floor * FLAT)
-        rows = known.rows[places]
-        with np.errstate(all="ignore"):
-            step = float(np.nan_to_num(self.numeric.level[rows] / (size * CLEAR), posinf=0.0).max())
-        for _ in range(LOOKS):
+        rows, step = known.rows[places], self.clear(places)
+        for look in range(LOOKS):
             own = self.shortened(step, column)
-            before = known.error[places].copy()
-            self.amend(places, column, self.numeric.close(column, own, 2), better=True)
-            if not (self.verdict[places] == UNDECIDED).any() and not (known.error[places] < before / 2).any():
+            value, error = known.value[places].copy(), known.error[places].copy()
+            found = self.numeric.close(column, Central(2, own))
+            # a wider look that contradicts a closer one has met what lies beyond it
+            agrees = np.abs(found.value[rows, 0] - value) <= found.error[rows, 0] + error
+            keep = agrees | (look == 0)
+            self.amend(places[keep], column, found, better=True)
+            if not keep.all() or not (known.error[places] < error / 2).any():
                 break
             step = own * WIDER
+
+    def look_aside(self, places: Places, column: int) -> None:
+        """Accept what is the slope of one side, or between those of both: x is nearer to a kink than can be seen."""
+        known, places = self.known, self.finite(places)
+        if not places.size:
+            return
+        step = self.shortened(self.clear(places), column)
+        sides = [self.numeric.close(column, side) for side in (Backward(1, step), Forward(1, step))]
+        allowed, size = self.limits(places)[0], self.sizes(places)
+        for place, more, large in zip(places.tolist(), allowed.tolist(), size.tolist(), strict=True):
+            row, given = int(known.rows[place]), self.given[place]
+            slopes, errors = ([float(part[row, 0]) for part in parts] for parts in zip(*(s[:2] for s in sides), strict=True))
+            one = any(
+                abs(given - slope) <= error + more and error <= WIDE * large
+                for slope, error in zip(slopes, errors, strict=True)
+            )
+            apart = abs(slopes[1] - slopes[0]) > min(errors)
+            if apart and (one or min(slopes) <= given <= max(slopes)):
+                known.value[place], known.error[place] = sum(slopes) / 2, abs(slopes[1] - slopes[0]) / 2 + max(errors)
+                known.codes[place], self.verdict[place] = Status.KINK.code, SUBGRADIENT
+                self.told[row, column] = f"the slopes near x differ: {slopes[0]:.6g} on the left, {slopes[1]:.6g} on the right"
+
+    def finite(self, places: Places) -> Places:
+        """Give those at which f gave numbers."""
+        return places[~np.isin(self.known.codes[places], [Status.FAILED.code, Status.NOT_FINITE.code])]
+
+    def clear(self, places: Places) -> float:
+        """Give a step at which noise is small beside the parameters."""
+        with np.errstate(all="ignore"):
+            steps = self.numeric.level[self.known.rows[places]] / (self.sizes(places) * CLEAR)
+        return float(np.nan_to_num(steps, posinf=0.0).max())
+
+    def sizes(self, places: Places) -> Floats:
+        """Give what bounds are compared with."""
+        _, scale, floor = self.limits(places)
+        return np.maximum(np.maximum(scale, np.abs(self.given[places])), floor * FLAT)
 
     def shortened(self, step: float, column: int) -> float:
         """Keep a step above the spacing of floats around an entry of x."""

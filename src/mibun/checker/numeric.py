@@ -14,7 +14,7 @@ from mibun.derivatives import along_line, jacobian, partial
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Serial, Vectorized
 from mibun.given import taken
-from mibun.methods import Central
+from mibun.methods import Method
 from mibun.options import Options, asked
 from mibun.plan import along, coordinatewise, unit
 from mibun.result import Derivative
@@ -121,9 +121,9 @@ class Numeric:
         found = self.along(way)
         return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
 
-    def close(self, place: int, step: float, accuracy: int) -> Measured:
+    def close(self, place: int, method: Method) -> Measured:
         """Differentiate with respect to one entry of x by values of f at a given distance."""
-        options = {"method": Central(accuracy, step), "noise": float(self.level.max())}
+        options = {"method": method, "noise": float(self.level.max())}
         return self._column(self._asked(partial, self.left, self.ins.path(place), **options))
 
     @cached_property
