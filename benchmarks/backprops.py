@@ -64,7 +64,7 @@ def logistic(random: Random, dtype: Any, rows: int = 40, size: int = 20) -> Any:
 
     def f(p: Any) -> Any:
         z = a @ p["weight"] + p["bias"]
-        return np.mean(np.logaddexp(0, z).astype(dtype) - y * z) + dtype(0.01) / 2 * np.sum(p["weight"] ** 2)
+        return np.mean(np.logaddexp(0, z) - y * z) + dtype(0.01) / 2 * np.sum(p["weight"] ** 2)
 
     def gradient(p: Any) -> Any:
         z = a @ p["weight"] + p["bias"]
@@ -92,9 +92,7 @@ def softmax_regression(random: Random, dtype: Any, batch: int = 16, size: int = 
     return f, gradient, {"W": w.astype(dtype), "b": np.zeros(classes, dtype)}
 
 
-def net(
-    random: Random, dtype: Any, sizes: tuple[int, ...] = (6, 9, 7, 3), batch: int = 10, bend: str = "tanh"
-) -> Any:
+def net(random: Random, dtype: Any, sizes: tuple[int, ...] = (6, 9, 7, 3), batch: int = 10, bend: str = "tanh") -> Any:
     """Mean squared error of a network with several layers."""
     a = random.normal(size=(batch, sizes[0])).astype(dtype)
     y = random.normal(size=(batch, sizes[-1])).astype(dtype)
@@ -138,7 +136,11 @@ def deep_net(random: Random, dtype: Any) -> Any:
 
 def log_sum_exp(random: Random, dtype: Any, size: int = 20) -> Any:
     """A soft maximum."""
-    return lambda x: _log_sum_exp(x[None])[0], lambda x: _softmax(x[None])[0], 2 * random.normal(size=size).astype(dtype)
+    return (
+        lambda x: _log_sum_exp(x[None])[0],
+        lambda x: _softmax(x[None])[0],
+        2 * random.normal(size=size).astype(dtype),
+    )
 
 
 def log_determinant(random: Random, dtype: Any, size: int = 5) -> Any:
@@ -187,10 +189,14 @@ def convolution(random: Random, dtype: Any, length: int = 30, width: int = 5) ->
             "filter": np.convolve(p["signal"], off[::-1], "valid")[::-1],
         }
 
-    return f, gradient, {
-        "signal": random.normal(size=length).astype(dtype),
-        "filter": random.normal(size=width).astype(dtype),
-    }
+    return (
+        f,
+        gradient,
+        {
+            "signal": random.normal(size=length).astype(dtype),
+            "filter": random.normal(size=width).astype(dtype),
+        },
+    )
 
 
 def attention(random: Random, dtype: Any, count: int = 5, size: int = 4) -> Any:

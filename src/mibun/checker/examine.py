@@ -95,8 +95,8 @@ class Examination:
     verdict: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     told: dict[tuple[int, int], str] = field(default_factory=dict)
 
-    def learn(self, measured: Measured, columns: Places) -> None:
-        """Take up new columns; what seems to be wrong, or cannot be decided, is looked at again."""
+    def learn(self, measured: Measured, columns: Places) -> int:
+        """Take up new columns; what seems wrong or undecided is looked at again; tell how many columns are wrong."""
         new = Known.of(measured, columns)
         self.told.update({(row, int(columns[place])): text for (row, place), text in measured.told.items()})
         first = self.known.rows.size
@@ -115,6 +115,7 @@ class Examination:
                 wrong = places[self.verdict[places] == WRONG]
                 self.verdict[wrong] = UNDECIDED
                 self.told.update({(row, column): ONCE for row in self.known.rows[wrong].tolist()})
+        return int(np.unique(self.known.columns[recent[self.verdict[recent] == WRONG]]).size)
 
     def confirm(self, places: Places, column: int) -> None:
         """Differentiate one column again; what does not repeat is not wrong.
@@ -162,7 +163,9 @@ class Examination:
         allowed, size = self.limits(places)[0], self.sizes(places)
         for place, more, large in zip(places.tolist(), allowed.tolist(), size.tolist(), strict=True):
             row, given = int(known.rows[place]), self.given[place]
-            slopes, errors = ([float(part[row, 0]) for part in parts] for parts in zip(*(s[:2] for s in sides), strict=True))
+            slopes, errors = (
+                [float(part[row, 0]) for part in parts] for parts in zip(*(s[:2] for s in sides), strict=True)
+            )
             one = any(
                 abs(given - slope) <= error + more and error <= WIDE * large
                 for slope, error in zip(slopes, errors, strict=True)
@@ -171,7 +174,9 @@ class Examination:
             if apart and (one or min(slopes) <= given <= max(slopes)):
                 known.value[place], known.error[place] = sum(slopes) / 2, abs(slopes[1] - slopes[0]) / 2 + max(errors)
                 known.codes[place], self.verdict[place] = Status.KINK.code, SUBGRADIENT
-                self.told[row, column] = f"the slopes near x differ: {slopes[0]:.6g} on the left, {slopes[1]:.6g} on the right"
+                self.told[row, column] = (
+                    f"the slopes near x differ: {slopes[0]:.6g} on the left, {slopes[1]:.6g} on the right"
+                )
 
     def finite(self, places: Places) -> Places:
         """Give those at which f gave numbers."""

@@ -8,15 +8,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.checker.centre import centred, in_a_row
 from mibun.checker.claim import columns_of
 from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import along_line, jacobian, partial
-from mibun.errors import FunctionUnchanged, InputError
-from mibun.evaluate import Serial, Vectorized
-from mibun.given import taken
+from mibun.errors import FunctionUnchanged
 from mibun.methods import Method
 from mibun.options import Options, asked
-from mibun.plan import along, coordinatewise, unit
+from mibun.plan import unit
 from mibun.result import Derivative
 from mibun.status import Status
 from mibun.structure import Structure
@@ -60,6 +59,10 @@ class Numeric:
 
     Attributes
     ----------
+    ins, outs : Structure
+        Of x and of f(x).
+    given : Given
+        x as f gets it: float64 where f computes in it (`widened`), although x is float32.
     evaluations : int
         Points that were used so far.
     unsteady : float
@@ -69,23 +72,16 @@ class Numeric:
     def __init__(self, f: Callable[[Any], Any], x: Any, options: Options) -> None:
         asked(f, *options)
         self.f, self.options = f, options
-        self.given = taken(x, options.bounds)
-        self.ins: Structure = self.given.structure
-        self.evaluations, self.unsteady = 0, 0.0
-        plan = coordinatewise(self.ins, self.given.vector)
-        evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-        with np.errstate(all="ignore"):
-            self.fx = np.array(evaluator.centres([0])[0])
-        self.evaluations += 1
-        self.values = evaluator.values
-        if evaluator.values.complex:
-            raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
-        self.outs: Structure = evaluator.values.structure
+        self.ins, self.x = Structure.of(x), x
+        self.centre = centred(f, x, options)
+        self.given, self.values, self.fx, self.evaluations, self.widened = self.centre
+        self.outs: Structure = self.values.structure
+        self.unsteady = 0.0
 
     @property
     def point(self) -> Any:
-        """A new copy of x, as f gets it."""
-        return self.ins.unflatten(self.given.vector.copy())
+        """A new copy of x."""
+        return self.ins.unflatten(self.ins.flatten(self.x))
 
     @property
     def left(self) -> int | None:
@@ -131,18 +127,11 @@ class Numeric:
         """The noise of each number that f returns, as it is given, or else measured close to x."""
         if self.options.noise is not None:
             return np.full(self.fx.size, float(self.options.noise))
-        vector, outward = self.given.vector, self.given.upper - self.given.vector < self.given.vector - self.given.lower
-        way = np.where(outward, -1.0, 1.0) * np.maximum(np.abs(vector.astype(np.float64)), self.size)
-        plan = along(self.ins, vector, way)
-        evaluator = Vectorized(self.f, plan) if self.options.vectorized else Serial(self.f, plan)
-        evaluator.values = self.values
-        start, step = plan.starts[0], spacing(unit(vector.dtype))
-        with np.errstate(all="ignore"):
-            rows = evaluator([(0, start + count * step) for count in range(1, POINTS)])
-        self.evaluations += len(rows)
-        found = noise_level(np.array([self.fx, *rows]))
+        grain = unit(self.given.vector.dtype)
+        values = in_a_row(self.f, self.centre, self.options, spacing(grain))
+        self.evaluations += POINTS - 1
         # where f is not finite beside x nothing is known but its rounding
-        return np.maximum(np.nan_to_num(found), unit(vector.dtype) / 2 * np.abs(np.nan_to_num(self.fx)))
+        return np.maximum(np.nan_to_num(noise_level(values)), grain / 2 * np.abs(np.nan_to_num(self.fx)))
 
     @cached_property
     def size(self) -> float:
@@ -171,7 +160,9 @@ class Numeric:
         given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)
-            return self._kept(verb(self.f, self.point, *what, budget=budget, **given | more))
+            return self._kept(
+                verb(self.f, self.given.structure.unflatten(self.given.vector), *what, budget=budget, **given | more)
+            )
 
     def _afford(self, budget: int | None) -> None:
         if budget is not None and budget < LEAST:
