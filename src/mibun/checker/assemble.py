@@ -85,7 +85,7 @@ def _searched(fields: dict[str, Any], examination: Examination, search: Search) 
         fields["unseen"] = ()
         return
     if search.ended:
-        active = search.active().size * claim.outs.size
+        active = int((~search.passed[search.active()]).sum()) * claim.outs.size
         fields["undecided_count"] += 0 if fields["wrong_count"] else active
         fields["unseen"] = (f"{search.ended}: there may be more among {active:,} elements; {EVERYWHERE}",)
         return

@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 
 #: Rounding of one entry of a right claim, in units of that of floats of its precision; many add up as random ones do.
 ROUNDING: Final = 8.0
+#: How much larger a random sum may be than its standard deviation.
+SPREAD: Final = 4.0
 #: Part of the tolerance of an element below which the sum of many deviations is not followed up.
 MINOR: Final = 1e-3
 
@@ -39,7 +41,8 @@ class Test(NamedTuple):
     value: Floats  #: the numeric derivative along it
     gap: Floats  #: value - claim
     doubt: Floats  #: how large the gap of a right claim may be
-    threshold: Floats  #: the gap that is followed up
+    threshold: Floats  #: the gap that is noticed
+    tolerance: Floats  #: what the tightest tolerance of an element amounts to along the direction; 0 if there is none
     resolved: Mask  #: rows in which the doubt is small beside the parameters
     splits: Mask  #: rows in which part of the columns may be resolved: f has a kink or the like somewhere
 
@@ -51,14 +54,14 @@ class Test(NamedTuple):
         return np.nan_to_num(off, posinf=np.finfo(float).max)
 
     @property
-    def suspicious(self) -> bool:
-        """Whether a row differs by more than a right claim may."""
+    def differs(self) -> bool:
+        """Whether a row differs by more than rounding explains."""
         return bool((self.off > 1.0).any())
 
     @property
-    def passes(self) -> bool:
-        """Whether there is nothing to follow up."""
-        return not self.suspicious and not self.splits.any()
+    def suspicious(self) -> bool:
+        """Whether the difference in a row is as large as that of a wrong element can be."""
+        return bool(((self.off > 1.0) & (np.abs(self.gap) > self.tolerance / 4)).any())
 
 
 class Directions:
@@ -76,8 +79,10 @@ class Directions:
     ----------
     tests : list of Test
         All that were made.
-    tolerance, scale : ndarray, (rows, parameters)
-        What an element may be off, and the largest entry, both in units of a direction.
+    tolerance, scale, coarse : ndarray, (rows, parameters)
+        What an element may be off, the largest entry, and what decides nothing, all in units of a direction.
+    diffuse : ndarray, (rows,)
+        Deviations of single elements that are tolerated, in the same units: they add up as random ones do.
     """
 
     def __init__(self, claim: Claim, numeric: Numeric, seed: int, unsteady: Any) -> None:
@@ -90,6 +95,8 @@ class Directions:
         none, nothing = np.zeros(0, np.intp), np.zeros(0)
         scale = claim.scale(none, none, nothing)
         self.tolerance, self.scale = (claim.atol + claim.rtol * scale) * sizes, scale * sizes
+        self.coarse = WIDE * self.scale
+        self.diffuse = np.zeros(claim.outs.size)
         room = 2 * ROOM * unit(numeric.given.vector.dtype) * np.maximum(np.abs(x), self.weights)
         #: the sign that leads away from a bound that x stands at
         self.inward = np.where(
@@ -117,15 +124,31 @@ class Directions:
             rounding = np.sqrt(squares @ (moved * claim.unit[parameter]) ** 2)
             floor = np.nan_to_num(np.abs(numeric.fx) / step, nan=0.0, posinf=0.0)
             doubt = error + ROUNDING * rounding + CANCELLED * floor + claim.atol * np.linalg.norm(moved)
-            doubt = np.maximum(doubt + self._unsteady(columns, moved), atol)
+            doubt += self._unsteady(columns, moved) + SPREAD * self.diffuse * np.linalg.norm(moved)
+            doubt = np.maximum(doubt, atol)
         doubt[~np.isfinite(value)] = np.inf
         touched = np.unique(parameter)
-        finest, coarse = (_least(part[:, touched]) for part in (self.tolerance, self.scale))
-        threshold = np.maximum(doubt, MINOR * np.where(np.isfinite(finest), finest, 0.0))
-        resolved = doubt <= WIDE * coarse
-        made = Test(columns, way, value, gap, doubt, threshold, resolved, ~resolved & (codes >= PASSING))
+        finest, coarse = (_least(part[:, touched]) for part in (self.tolerance, self.coarse))
+        finest = np.where(np.isfinite(finest), finest, 0.0)
+        threshold = np.maximum(doubt, MINOR * finest)
+        resolved = 4 * doubt <= coarse
+        made = Test(columns, way, value, gap, doubt, threshold, finest, resolved, ~resolved & (codes >= PASSING))
         self.tests.append(made)
         return made
+
+    def tolerate(self, test: Test) -> Test:
+        """Take the gap of a test for the sum of many small deviations, and expect as much elsewhere."""
+        moved = np.linalg.norm(test.way)
+        self.diffuse = np.maximum(self.diffuse, np.where(test.off > 1.0, np.abs(test.gap) / moved, 0.0))
+        doubt = test.doubt + np.where(test.off > 1.0, np.abs(test.gap), 0.0)
+        return test._replace(doubt=doubt, threshold=np.maximum(test.threshold, doubt))
+
+    def halves(self, columns: Places) -> tuple[Places, Places]:
+        """Cut columns between two parameters, as near to the middle as one goes, or else in the middle."""
+        cuts = np.flatnonzero(np.diff(self.claim.parameter(columns))) + 1
+        middle = columns.size // 2
+        cut = int(cuts[np.argmin(np.abs(cuts - middle))]) if cuts.size else middle
+        return columns[:cut], columns[cut:]
 
     def _unsteady(self, columns: Places, moved: Floats) -> Any:
         """Give what the difference between two calls of the gradient amounts to along a direction."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mibun.checker.claim import CANCELLED, Claim
 from mibun.checker.numeric import Measured, Numeric, Spent
 from mibun.checker.report import Finding
-from mibun.checker.verdict import RIGHT, UNDECIDED, WRONG, judged
+from mibun.checker.verdict import FLAT, RIGHT, SUBGRADIENT, UNDECIDED, WIDE, WRONG, judged
+from mibun.methods import Backward, Central, Forward
 from mibun.status import PASSING, STATUSES, Status
 
 __all__ = ["Examination", "Known"]
@@ -21,6 +22,17 @@ Places = NDArray[np.intp]
 
 #: Digits are not counted beyond those of a float.
 MOST_DIGITS: Final = 16.0
+#: A smooth f has a bound below this part of the scale of its parameter.
+SMOOTH: Final = 1e-6
+#: Steps by which a mistake is this many times larger than what noise adds to the difference.
+VISIBLE: Final = 6.0
+#: What noise may add where something undecided is looked at closely, as part of the scale.
+CLEAR: Final = 1e-3
+#: Looks, and by how much each goes farther than the last.
+LOOKS: Final = 3
+WIDER: Final = 16.0
+#: The shortest steps, relative to x, in float64 and in float32.
+SHORTEST: Final = (2.0**-26, 2.0**-12)
 ONCE: Final = "the budget ended before it was differentiated a second time"
 
 
@@ -83,41 +95,133 @@ class Examination:
     verdict: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     told: dict[tuple[int, int], str] = field(default_factory=dict)
 
-    def learn(self, measured: Measured, columns: Places) -> None:
-        """Take up new columns, and differentiate again what seems to be wrong."""
+    def learn(self, measured: Measured, columns: Places) -> int:
+        """Take up new columns; what seems wrong or undecided is looked at again; tell how many columns are wrong."""
         new = Known.of(measured, columns)
         self.told.update({(row, int(columns[place])): text for (row, place), text in measured.told.items()})
         first = self.known.rows.size
         self.known = Known.joined([self.known, new])
-        verdict = self.judge()
-        self.verdict = np.concatenate([self.verdict, verdict[first:]])
-        suspected = np.flatnonzero(verdict[first:] == WRONG) + first
-        suspected = suspected[np.isfinite(self.given[suspected])]
-        for column in np.unique(self.known.columns[suspected]).tolist():
-            self.confirm(suspected[self.known.columns[suspected] == column], column)
+        self.verdict = np.concatenate([self.verdict, self.judge(slice(first, None))])
+        recent = np.arange(first, self.known.rows.size)
+        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) & np.isfinite(self.given[recent])]
+        for column in np.unique(self.known.columns[unclear]).tolist():
+            places = unclear[self.known.columns[unclear] == column]
+            try:
+                self.confirm(places[self.verdict[places] == WRONG], column)
+                self.look_closer(places[self.verdict[places] == UNDECIDED], column)
+                self.confirm(places[self.verdict[places] == WRONG], column)
+                self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+            except Spent:
+                wrong = places[self.verdict[places] == WRONG]
+                self.verdict[wrong] = UNDECIDED
+                self.told.update({(row, column): ONCE for row in self.known.rows[wrong].tolist()})
+        return int(np.unique(self.known.columns[recent[self.verdict[recent] == WRONG]]).size)
 
     def confirm(self, places: Places, column: int) -> None:
-        """Differentiate one column again; what does not repeat is not wrong."""
-        try:
-            again = self.numeric.again(column)
-        except Spent:
-            self.verdict[places] = UNDECIDED
-            self.told.update({(row, column): ONCE for row in self.known.rows[places].tolist()})
+        """Differentiate one column again; what does not repeat is not wrong.
+
+        Where f is not plainly smooth, the mistake has to show close to x, too: at the smallest steps at which noise
+        leaves it visible. A kink near x, which is felt farther away, is none of the claim's.
+        """
+        if not places.size:
             return
-        rows, known = self.known.rows[places], self.known
-        first = [part[places] for part in known.found]
-        second: tuple[NDArray[Any], ...] = again[:4]
-        for part, new in zip(known.found, second, strict=True):
+        rough = self.rough(places)
+        self.amend(places, column, self.numeric.again(column))
+        places = places[rough & (self.verdict[places] == WRONG)]
+        gap = np.abs(self.given[places] - self.known.value[places])
+        visible = np.isfinite(gap) & (gap > 0)
+        places, gap = places[visible], gap[visible]
+        if places.size:
+            step = float((self.numeric.level[self.known.rows[places]] / gap).max()) * VISIBLE
+            self.amend(places, column, self.numeric.close(column, Central(4, self.shortened(step, column))))
+
+    def look_closer(self, places: Places, column: int) -> None:
+        """Look at what is undecided with steps so short that a kink or a jump near x lies beyond them."""
+        known, places = self.known, self.finite(places)
+        if not places.size:
+            return
+        rows, step = known.rows[places], self.clear(places)
+        for look in range(LOOKS):
+            own = self.shortened(step, column)
+            value, error = known.value[places].copy(), known.error[places].copy()
+            found = self.numeric.close(column, Central(2, own))
+            # a wider look that contradicts a closer one has met what lies beyond it
+            agrees = np.abs(found.value[rows, 0] - value) <= found.error[rows, 0] + error
+            keep = agrees | (look == 0)
+            self.amend(places[keep], column, found, better=True)
+            if not keep.all() or not (known.error[places] < error / 2).any():
+                break
+            step = own * WIDER
+
+    def look_aside(self, places: Places, column: int) -> None:
+        """Accept what is the slope of one side, or between those of both: x is nearer to a kink than can be seen."""
+        known, places = self.known, self.finite(places)
+        if not places.size:
+            return
+        step = self.shortened(self.clear(places), column)
+        sides = [self.numeric.close(column, side) for side in (Backward(1, step), Forward(1, step))]
+        allowed, size = self.limits(places)[0], self.sizes(places)
+        for place, more, large in zip(places.tolist(), allowed.tolist(), size.tolist(), strict=True):
+            row, given = int(known.rows[place]), self.given[place]
+            slopes, errors = (
+                [float(part[row, 0]) for part in parts] for parts in zip(*(s[:2] for s in sides), strict=True)
+            )
+            one = any(
+                abs(given - slope) <= error + more and error <= WIDE * large
+                for slope, error in zip(slopes, errors, strict=True)
+            )
+            apart = abs(slopes[1] - slopes[0]) > min(errors)
+            if apart and (one or min(slopes) <= given <= max(slopes)):
+                known.value[place], known.error[place] = sum(slopes) / 2, abs(slopes[1] - slopes[0]) / 2 + max(errors)
+                known.codes[place], self.verdict[place] = Status.KINK.code, SUBGRADIENT
+                self.told[row, column] = (
+                    f"the slopes near x differ: {slopes[0]:.6g} on the left, {slopes[1]:.6g} on the right"
+                )
+
+    def finite(self, places: Places) -> Places:
+        """Give those at which f gave numbers."""
+        return places[~np.isin(self.known.codes[places], [Status.FAILED.code, Status.NOT_FINITE.code])]
+
+    def clear(self, places: Places) -> float:
+        """Give a step at which noise is small beside the parameters."""
+        with np.errstate(all="ignore"):
+            steps = self.numeric.level[self.known.rows[places]] / (self.sizes(places) * CLEAR)
+        return float(np.nan_to_num(steps, posinf=0.0).max())
+
+    def sizes(self, places: Places) -> Floats:
+        """Give what bounds are compared with."""
+        _, scale, floor = self.limits(places)
+        return np.maximum(np.maximum(scale, np.abs(self.given[places])), floor * FLAT)
+
+    def shortened(self, step: float, column: int) -> float:
+        """Keep a step above the spacing of floats around an entry of x."""
+        x = abs(float(self.numeric.given.vector[column]))
+        unit = float(self.numeric.given.vector.dtype.type(0).itemsize > 4) * SHORTEST[0] or SHORTEST[1]
+        return 2.0 ** math.ceil(math.log2(max(step, unit * max(x, self.numeric.size * 2.0**-4))))
+
+    def rough(self, places: Places) -> NDArray[np.bool_]:
+        """Tell where f did not look smooth: the bound is not one that rounding alone leaves."""
+        known = self.known
+        scale = np.maximum(self.limits(places)[1], np.abs(self.given[places]))
+        return (known.codes[places] != 0) | (known.error[places] > SMOOTH * scale)
+
+    def amend(self, places: Places, column: int, measured: Measured, better: bool = False) -> None:
+        """Judge elements of a column by another measurement; of two that agree, the smaller bound is kept."""
+        known, rows = self.known, self.known.rows[places]
+        before: list[NDArray[Any]] = [part[places] for part in known.found]
+        verdict = self.verdict[places].copy()
+        fresh: tuple[NDArray[Any], ...] = measured[:4]
+        for part, new in zip(known.found, fresh, strict=True):
             part[places] = new[rows, 0]
         self.verdict[places] = self.judge(places)
-        # of two that agree that it is wrong, the one with the smaller bound is shown
-        better = (self.verdict[places] == WRONG) & ~(known.error[places] <= first[1])
-        for part, old in zip(known.found, first, strict=True):
-            part[places[better]] = old[better]
-        for row in rows[~better].tolist():
+        worse = ~(known.error[places] <= before[1]) & (better | (self.verdict[places] == verdict))
+        for part, old in zip(known.found, before, strict=True):
+            part[places[worse]] = old[worse]
+        self.verdict[places[worse]] = verdict[worse]
+        for row in rows[~worse].tolist():
             self.told.pop((row, column), None)
-            if (row, 0) in again.told:
-                self.told[row, column] = again.told[row, 0]
+            if (row, 0) in measured.told:
+                self.told[row, column] = measured.told[row, 0]
 
     @property
     def given(self) -> Floats:

@@ -2,18 +2,20 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.checker.centre import centred, in_a_row
 from mibun.checker.claim import columns_of
+from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import along_line, jacobian, partial
-from mibun.errors import FunctionUnchanged, InputError
-from mibun.evaluate import Serial, Vectorized
-from mibun.given import taken
+from mibun.errors import FunctionUnchanged
+from mibun.methods import Method
 from mibun.options import Options, asked
-from mibun.plan import coordinatewise
+from mibun.plan import unit
 from mibun.result import Derivative
 from mibun.status import Status
 from mibun.structure import Structure
@@ -57,10 +59,12 @@ class Numeric:
 
     Attributes
     ----------
+    ins, outs : Structure
+        Of x and of f(x).
+    given : Given
+        x as f gets it: float64 where f computes in it (`widened`), although x is float32.
     evaluations : int
         Points that were used so far.
-    noise : float
-        Absolute noise level of f, the largest that was found.
     unsteady : float
         By how much f differed between two calls at x, the largest.
     """
@@ -68,23 +72,16 @@ class Numeric:
     def __init__(self, f: Callable[[Any], Any], x: Any, options: Options) -> None:
         asked(f, *options)
         self.f, self.options = f, options
-        self.given = taken(x, options.bounds)
-        self.ins: Structure = self.given.structure
-        self.evaluations, self.noise, self.unsteady = 0, 0.0, 0.0
-        plan = coordinatewise(self.ins, self.given.vector)
-        evaluator = Vectorized(f, plan) if options.vectorized else Serial(f, plan)
-        with np.errstate(all="ignore"):
-            self.fx = np.array(evaluator.centres([0])[0])
-        self.evaluations += 1
-        self.values = evaluator.values
-        if evaluator.values.complex:
-            raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
-        self.outs: Structure = evaluator.values.structure
+        self.ins, self.x = Structure.of(x), x
+        self.centre = centred(f, x, options)
+        self.given, self.values, self.fx, self.evaluations, self.widened = self.centre
+        self.outs: Structure = self.values.structure
+        self.unsteady = 0.0
 
     @property
     def point(self) -> Any:
-        """A new copy of x, as f gets it."""
-        return self.ins.unflatten(self.given.vector.copy())
+        """A new copy of x."""
+        return self.ins.unflatten(self.ins.flatten(self.x))
 
     @property
     def left(self) -> int | None:
@@ -120,6 +117,27 @@ class Numeric:
         found = self.along(way)
         return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
 
+    def close(self, place: int, method: Method) -> Measured:
+        """Differentiate with respect to one entry of x by values of f at a given distance."""
+        options = {"method": method, "noise": float(self.level.max())}
+        return self._column(self._asked(partial, self.left, self.ins.path(place), **options))
+
+    @cached_property
+    def level(self) -> Floats:
+        """The noise of each number that f returns, as it is given, or else measured close to x."""
+        if self.options.noise is not None:
+            return np.full(self.fx.size, float(self.options.noise))
+        grain = unit(self.given.vector.dtype)
+        values = in_a_row(self.f, self.centre, self.options, spacing(grain))
+        self.evaluations += POINTS - 1
+        # where f is not finite beside x nothing is known but its rounding
+        return np.maximum(np.nan_to_num(noise_level(values)), grain / 2 * np.abs(np.nan_to_num(self.fx)))
+
+    @cached_property
+    def size(self) -> float:
+        """What counts as the size of an entry of x that is 0."""
+        return float(np.abs(self.given.vector).max()) or 1.0
+
     def along(self, way: Floats) -> Measured:
         """Differentiate along a direction."""
         return self._column(self._line(way))
@@ -135,14 +153,16 @@ class Numeric:
         options = self.options._replace(atol=atol, budget=self.left)
         return self._kept(along_line(self.f, self.given, way, options, nearer, centre))
 
-    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any) -> Derivative:
+    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any, **more: Any) -> Derivative:
         """Ask a verb, and keep what it says about f."""
         self._afford(budget)
         method, _, _, bounds, noise, _, vectorized = self.options
         given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)
-            return self._kept(verb(self.f, self.point, *what, budget=budget, **given))
+            return self._kept(
+                verb(self.f, self.given.structure.unflatten(self.given.vector), *what, budget=budget, **given | more)
+            )
 
     def _afford(self, budget: int | None) -> None:
         if budget is not None and budget < LEAST:
@@ -151,8 +171,6 @@ class Numeric:
     def _kept(self, found: Derivative) -> Derivative:
         """Keep what a result says about f."""
         self.evaluations += found.evaluations
-        numbers = self.outs.flatten(found.noise, dtype=np.float64)
-        self.noise = max(self.noise, float(np.nan_to_num(numbers).max()))
         off = np.abs(self.outs.flatten(found.fx, dtype=np.float64) - self.fx)
         self.unsteady = max(self.unsteady, float(np.nan_to_num(off).max()))
         return found

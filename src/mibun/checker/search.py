@@ -1,56 +1,41 @@
-"""Finds the wrong elements of a large claim: random directions first, and where they fail, bisection.
+"""Looks for wrong elements of a large claim: random directions first, and where they fail, bisection.
 
-A direction is halved, and the derivative along one half is found; that along the other half is the difference, since
-both sides are linear in the direction. So every wrong element costs about log2(n) directional derivatives, which need
-no more digits than tell one half from the other. What was found is set apart, and new directions are drawn for the
-rest, until they show nothing more.
+All columns are tested together. Where that cannot show what is tolerated, because noise along a long direction hides it
+or large entries of one parameter hide the small ones of another, parts are tested by themselves. Columns that bisection
+has found wrong are set apart, and new directions are drawn for the rest, until they show nothing more.
 """
 
-import heapq
-from dataclasses import dataclass, field
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.checker.bisection import Bisection
 from mibun.checker.directions import Directions, Test
 from mibun.checker.examine import Examination
 from mibun.checker.kinds import Kind, kinds_of, mended
 from mibun.checker.numeric import Spent
-from mibun.checker.verdict import WRONG
 
-__all__ = ["Search"]
+__all__ = ["CHANCE", "Search"]
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-#: Directions that a claim has to pass: at least, at most.
+#: Directions that a part has to pass: at least, at most.
 FEWEST: Final = 2
 MOST: Final = 3
 #: The chance of having missed a mistake that is small enough for fewer directions.
 CHANCE: Final = 1e-4
-#: A half is told from another one by its derivative to this part of the gap of both.
-TELLING: Final = 1 / 32
-#: Columns that are looked at one by one before the search gives up: wrong ones, and ones that turn out right.
+#: Wrong columns that are looked at before the search gives up, and those after which one kind of mistake is tried.
 FOUND: Final = 24
-VAIN: Final = 12
-#: Numbers of wrong columns after which a kind of mistake is looked for that explains them all.
 PAUSES: Final = (3, 6, 12, 24)
-#: Evaluations of a search without a budget; of one column.
-LIMIT: Final = 4000
+#: Evaluations of a search without a budget; of one column, and of one direction where there is noise.
+LIMIT: Final = 6000
 COLUMN: Final = 12
-
-
-@dataclass(order=True)
-class _Block:
-    """Columns that seem to hold a mistake, the most suspicious first."""
-
-    priority: float
-    number: int
-    columns: Places = field(compare=False)
-    way: Floats = field(compare=False)
-    gap: Floats | None = field(compare=False)  #: None: not known, for f has a kink or the like there
-    doubt: Floats = field(compare=False)
+DIRECTION: Final = 20
+#: A part is split into some more parts than it seems to need.
+MARGIN: Final = 1.5
 
 
 class Search:
@@ -59,7 +44,13 @@ class Search:
     Attributes
     ----------
     tests : list of Test
-        The last directions, which all columns but those that were looked at one by one have passed.
+        Those that were passed, by all columns but the ones that were looked at one by one.
+    passed : ndarray of bool
+        The columns that passed.
+    looked : list of int
+        The columns that were looked at one by one.
+    blurred : list of tuple
+        Columns for which no direction decided anything, with the test that shows it.
     ended : str
         Why the search stopped before all was clear; empty if it did not.
     explained : list of Kind
@@ -68,155 +59,128 @@ class Search:
 
     def __init__(self, examination: Examination, directions: Directions) -> None:
         self.examination, self.directions = examination, directions
-        self.numeric = examination.numeric
+        self.claim, self.numeric = examination.claim, examination.numeric
         self.tests: list[Test] = []
+        self.blurred: list[tuple[Places, Test]] = []
+        self.queue: list[Places] = []
+        self.passed = np.zeros(self.claim.ins.size, bool)
+        self.looked: list[int] = []
         self.ended = ""
         self.explained: list[Kind] = []
-        self.looked: list[int] = []
-        self.vain = self.paused = 0
+        self.found = self.paused = 0
 
     def run(self) -> None:
         """Search until all is clear, or until there is no end to it."""
         try:
-            self._look(np.flatnonzero(~np.isfinite(self._sums()))[:FOUND])
-            while not self.ended:
-                active = self.active()
-                trouble = self._trouble(active)
-                if trouble is None:
-                    return
-                self._descend(trouble)
-            if not self.explained and self.ended and self._affordable():
+            self._look(np.flatnonzero(~self._finite())[:FOUND])
+            self._survey(self.active())
+            if self.ended and not self.explained and self._affordable(COLUMN * self.active().size):
                 self._look(self.active())
-                self.ended, self.tests = "", []
+                self.ended, self.tests, self.blurred = "", [], []
         except Spent:
             self.ended = "the budget ended"
 
-    def _sums(self) -> Floats:
-        """Give a number for each column that is not finite where an entry is not."""
-        matrix = self.examination.claim.matrix
-        return np.asarray(abs(matrix).sum(axis=0)).reshape(-1)
-
     def active(self) -> Places:
         """Give the columns that were not looked at one by one."""
-        finite = np.asarray(np.isfinite(self._sums()))
+        finite = self._finite()
         finite[self.looked] = False
         return np.flatnonzero(finite)
 
-    def _trouble(self, active: Places) -> Test | None:
-        """Draw directions until one shows something, or until nothing can be expected any more."""
-        self.tests = []
-        rest = active
-        while rest.size:
-            tests: list[Test] = []
-            while len(tests) < FEWEST or (len(tests) < MOST and self._chance(tests, rest) > CHANCE):
-                test = self.directions.test(rest, self.directions.drawn(rest))
-                if not test.passes:
-                    return test
-                tests.append(test)
-            self.tests += tests
-            # parameters of small entries, which the others hide, get directions of their own
-            hidden = (self.directions.chances(self.tests) > CHANCE).any(axis=0)
-            part = rest[hidden[self.examination.claim.parameter(rest)]]
-            rest = part if part.size < rest.size else rest[:0]
-        return None
+    def _finite(self) -> NDArray[np.bool_]:
+        """Tell which columns have finite entries."""
+        sums = np.asarray(abs(self.claim.matrix).sum(axis=0)).reshape(-1)
+        return np.asarray(np.isfinite(sums))
 
-    def _chance(self, tests: list[Test], columns: Places) -> float:
-        touched = np.unique(self.examination.claim.parameter(columns))
+    def _survey(self, columns: Places) -> None:
+        """Test columns together; where that is not enough, split them as often as seems to be needed."""
+        self.queue = [columns]
+        while self.queue and not self._watch():
+            part = self.queue.pop(0)
+            tests = self._clear(part)
+            if not tests:
+                continue
+            part = np.setdiff1d(part, self.looked)  # what was looked at on the way has passed no test
+            hidden = self._hidden(part, tests)
+            count = self._parts(part, tests) if hidden.size == part.size else 1
+            if count > 1 and self._affordable(count * FEWEST * DIRECTION):
+                self.queue += np.array_split(part, count)
+                continue
+            self.tests += tests
+            self.passed[part] = True
+            if 0 < hidden.size < part.size and part.size == columns.size:
+                self.queue.append(hidden)  # parameters of small entries, which others hide
+            elif not any(test.resolved.all() for test in tests):
+                self.blurred.append((part, min(tests, key=lambda test: float(test.doubt.max()))))
+
+    def _clear(self, columns: Places) -> list[Test]:
+        """Test columns until a few directions in a row pass; look at those that do not; give the tests."""
+        tests: list[Test] = []
+        while columns.size and not self.ended:
+            if len(tests) >= MOST or (len(tests) >= FEWEST and self._chance(columns, tests) <= CHANCE):
+                break
+            test = self.directions.test(columns, self.directions.drawn(columns))
+            if test.suspicious and Bisection(self.directions, self._look, self._watch).run(test):
+                columns, tests = np.setdiff1d(columns, self.looked), []
+            elif test.differs:
+                # many small deviations, none of which is a mistake: as much is expected from now on
+                tests = [self.directions.tolerate(each) for each in (*tests, test)]
+            elif not test.splits.any():
+                tests.append(test)
+            elif columns.size == 1:
+                self._look(columns)
+                return []
+            else:  # f has a kink or the like in some of the columns
+                self.queue[:0] = self.directions.halves(columns)
+                return []
+        return tests if columns.size and not self.ended else []
+
+    def _chance(self, columns: Places, tests: list[Test]) -> float:
+        touched = np.unique(self.claim.parameter(columns))
         return float(self.directions.chances(tests)[:, touched].max())
 
-    def _descend(self, trouble: Test) -> None:
-        """Halve until single columns are left, the most suspicious part first."""
-        heap: list[_Block] = []
-        self._push(heap, trouble.columns, trouble.way, trouble.gap, trouble.doubt, trouble)
-        while heap and not self.ended:
-            block = heapq.heappop(heap)
-            if block.columns.size == 1:
-                self._look(block.columns)
-            elif block.gap is None:
-                for columns in self._halves(block.columns):
-                    test = self.directions.test(columns, _only(block.way, columns))
-                    self._push(heap, columns, test.way, test.gap, test.doubt, test)
-            else:
-                self._halve(heap, block)
-            self._watch()
+    def _hidden(self, columns: Places, tests: list[Test]) -> Places:
+        """Give the columns of parameters in which a mistake that is not tolerated could hide."""
+        hidden = (self.directions.chances(tests) > CHANCE).any(axis=0)
+        return columns[hidden[self.claim.parameter(columns)]]
 
-    def _halve(self, heap: list[_Block], block: _Block) -> None:
-        """Test the first half; the second is what is left."""
-        assert block.gap is not None  # noqa: S101 (asked only then)
-        first, second = self._halves(block.columns)
-        way = _only(block.way, first)
-        if first.size == 1:
-            gap, doubt = self._look(first, way)
-            finite = np.isfinite(gap)
-            gap, doubt = np.where(finite, gap, 0.0), np.where(finite, doubt, 0.0)
-        else:
-            flagged: NDArray[np.bool_] = np.abs(block.gap) > block.doubt
-            atol = float(np.abs(block.gap[flagged]).min()) * TELLING
-            test = self.directions.test(first, way, atol)
-            self._push(heap, first, way, test.gap, test.doubt, test)
-            gap, doubt = test.gap, test.doubt
-        self._push(heap, second, _only(block.way, second), block.gap - gap, block.doubt + doubt)
+    def _parts(self, columns: Places, tests: list[Test]) -> int:
+        """Say how many parts are small enough: noise along a direction falls like the root of its length."""
+        touched = np.unique(self.claim.parameter(columns))
+        best = np.min([test.threshold for test in tests], axis=0)
+        for wanted in (self.directions.tolerance[:, touched], self.directions.coarse[:, touched]):
+            with np.errstate(all="ignore"):
+                ratio = np.where(wanted > 0, 4 * best[:, None] / wanted, 0.0).max()
+            if ratio <= 1.0:
+                return 1
+            if ratio**2 <= columns.size:
+                return min(math.ceil(MARGIN * ratio**2), columns.size)
+        return 1
 
-    def _push(
-        self, heap: list[_Block], columns: Places, way: Floats, gap: Floats, doubt: Floats, test: Test | None = None
-    ) -> None:
-        """Keep a part that has to be followed up."""
-        if test is not None and test.splits.any() and not test.suspicious:
-            heapq.heappush(heap, _Block(0.0, len(self.directions.tests) * 2, columns, way, None, doubt))
-            return
-        with np.errstate(all="ignore"):
-            off = np.nan_to_num(np.abs(gap) / doubt, nan=0.0, posinf=1e300)
-        if (off > 1.0).any():
-            number = len(self.directions.tests) * 2 + 1
-            heapq.heappush(heap, _Block(-float(off.max()), number, columns, way, gap, doubt))
-
-    def _halves(self, columns: Places) -> tuple[Places, Places]:
-        """Cut between two parameters, as near to the middle as one goes, or else in the middle."""
-        parameter = self.examination.claim.parameter(columns)
-        cuts = np.flatnonzero(np.diff(parameter)) + 1
-        middle = columns.size // 2
-        cut = int(cuts[np.argmin(np.abs(cuts - middle))]) if cuts.size else middle
-        return columns[:cut], columns[cut:]
-
-    def _look(self, columns: Places, way: Floats | None = None) -> tuple[Floats, Floats]:
-        """Differentiate columns one by one; give gap and doubt of the last one along a direction."""
-        gap = doubt = np.zeros(0)
+    def _look(self, columns: Places) -> int:
+        """Differentiate columns one by one; tell how many have mistakes."""
+        before = self.found
         for column in columns.tolist():
-            measured = self.numeric.column(column)
-            wrong = int((self.examination.verdict == WRONG).sum())
-            self.examination.learn(measured, np.array([column]))
+            self.found += self.examination.learn(self.numeric.column(column), np.array([column]))
             self.looked.append(column)
-            self.vain += int((self.examination.verdict == WRONG).sum()) == wrong
-            if way is not None:
-                claimed = self.examination.claim.at(
-                    np.arange(measured.value.size), np.full(measured.value.size, column)
-                )
-                gap = (measured.value[:, 0] - claimed) * way[column]
-                doubt = measured.error[:, 0] * abs(way[column])
-        return gap, doubt
+        return self.found - before
 
-    def _watch(self) -> None:
-        """End a search that finds too much, or nothing, or all at once."""
-        wrong = len(self.looked) - self.vain
-        if wrong in PAUSES and self.paused < wrong:
-            self.paused = wrong
+    def _watch(self) -> bool:
+        """Tell whether to end: there are too many mistakes, or one kind of mistake explains them all."""
+        if self.found in PAUSES and self.paused < self.found:
+            self.paused = self.found
             self._explain()
-        if self.ended:
-            return
-        if wrong >= FOUND:
-            self.ended = f"the search ended after {wrong} wrong columns"
-        elif self.vain >= VAIN:
-            self.ended = "many small deviations, none of them above the tolerance in the elements that were looked at"
-        elif self.numeric.options.budget is None and self.numeric.evaluations > LIMIT:
+        if not self.ended and self.found >= FOUND:
+            self.ended = f"the search ended after {self.found} columns with mistakes"
+        if not self.ended and not self._affordable(0):
             self.ended = f"the search ended after {self.numeric.evaluations:,} evaluations"
+        return bool(self.ended)
 
     def _explain(self) -> None:
         """Look for kinds of mistake without which the claim agrees with all directions that were tried."""
         kinds = [kind for kind in kinds_of(self.examination) if kind.mended is not None]
         if not kinds:
             return
-        claim = self.examination.claim
-        matrix = mended(claim, kinds)
+        matrix = mended(self.claim, kinds)
         for test in self.directions.tests:
             with np.errstate(all="ignore"):
                 gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
@@ -224,15 +188,8 @@ class Search:
                 return
         self.explained, self.ended = kinds, "explained"
 
-    def _affordable(self) -> bool:
-        """Tell whether all columns can be looked at one by one for what a search may cost."""
-        left = self.numeric.left
-        spare = LIMIT - self.numeric.evaluations if left is None else left
-        return COLUMN * self.active().size <= spare
-
-
-def _only(way: Floats, columns: Places) -> Floats:
-    """Give the part of a direction that moves some columns alone."""
-    part = np.zeros_like(way)
-    part[columns] = way[columns]
-    return part
+    def _affordable(self, more: int) -> bool:
+        """Tell whether more evaluations may be used without being asked for."""
+        if self.numeric.left is not None:
+            return more <= self.numeric.left
+        return self.numeric.evaluations + more <= LIMIT
