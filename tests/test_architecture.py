@@ -33,7 +33,10 @@ LAYERS = (
     ("sparse_hessian",),
     ("derivatives",),
     ("hessians",),
-    ("descent",),
+    ("checker", "descent", "scipy", "blackbox"),
+    ("automatic",),
+    ("jax", "torch"),
+    ("gradcheck",),
     ("learn",),
     ("book",),
     ("draw",),
@@ -55,7 +58,9 @@ LEARN_LAYERS = (
 )
 #: Third parties, and where they may be imported; NumPy everywhere.
 THIRD_PARTIES = {
-    "scipy": ("colouring",),
+    "scipy": ("colouring", "scipy"),
+    "jax": ("jax",),
+    "torch": ("torch",),
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
@@ -150,7 +155,8 @@ def test_no_empty_placeholder_module() -> None:
 
 PUBLIC_MODULES = [
     "mibun",
-    *(f"mibun.{name}" for name in ("book", "descent", "draw", "errors", "formula", "learn", "methods", "result")),
+    *(f"mibun.{name}" for name in ("book", "checker", "descent", "draw", "errors", "formula", "jax", "learn")),
+    *(f"mibun.{name}" for name in ("methods", "result", "scipy", "torch")),
 ]
 
 

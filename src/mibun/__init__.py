@@ -11,7 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mibun import book, draw, errors, learn
+    from mibun import book, draw, errors, jax, learn, scipy, torch
+    from mibun.checker import CheckReport, check
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
     from mibun.evaluate.evaluator import Evaluator
@@ -24,6 +25,7 @@ __all__ = [
     "Adaptive",
     "Backward",
     "Central",
+    "CheckReport",
     "ComplexStep",
     "Derivative",
     "Evaluator",
@@ -32,6 +34,7 @@ __all__ = [
     "Momentum",
     "Status",
     "book",
+    "check",
     "derivative",
     "directional",
     "draw",
@@ -39,15 +42,19 @@ __all__ = [
     "gradient",
     "hessian",
     "jacobian",
+    "jax",
     "learn",
     "mixed",
     "partial",
+    "scipy",
+    "torch",
     "vjp",
 ]
 __version__ = "0.1.0"
 
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
+    "mibun.checker": ("CheckReport", "check"),
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
     "mibun.evaluate.evaluator": ("Evaluator",),
@@ -56,7 +63,7 @@ _HOMES = {
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset({"book", "draw", "errors", "learn"})
+_MODULES = frozenset({"book", "draw", "errors", "jax", "learn", "scipy", "torch"})
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.errors import InputError
 from mibun.status import Status
 
 __all__ = ["Asking", "Common", "Conversation", "Estimate", "Method", "Request", "Together", "in_range"]
@@ -55,6 +56,19 @@ class Request(NamedTuple):
     budget: int = 40  #: most points of one element, x among them; the method ends with what it has
     unit: float = 2.0**-52  #: relative spacing of the floats that x and f have (2**-23 for float32)
     order: int = 1  #: of the derivative
+    start: Any = 0.0  #: step to begin with, 0 for one that x suggests; an array where each element has its own
+
+    def check(self, count: int) -> None:
+        """Refuse starts that are not as many as there are elements."""
+        if type(self.start) is not float and self.start.size != count:
+            raise InputError(f"start has {self.start.size} steps for {count} elements; expected one step, or {count}")
+
+    def of(self, elements: Any) -> "Request":
+        """Give the request of one element, or of those at an array of places."""
+        if type(self.start) is float:
+            return self
+        start = self.start[elements]
+        return self._replace(start=start if np.ndim(start) else float(start))
 
 
 #: Points are floats; a method for analytic f may ask for complex ones, and is answered with complex values.

@@ -18,6 +18,7 @@ from mibun.evaluate.drive import MOST, Leading
 from mibun.evaluate.gather import Arrange, Table, gathered, level, points_first, settled, values_first
 from mibun.evaluate.serial import located
 from mibun.evaluate.together import lead_together, takes_together
+from mibun.evaluate.values import Values
 from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
 from mibun.methods import Adaptive, MixedPartial
@@ -93,7 +94,7 @@ def derivative(
     known: tuple[Any, ...] = ()
     chosen, request = asked(f, method, rtol, atol, bounds, noise, budget, vectorized)
     request = ordered(chosen, request, order)
-    here = evaluator is None and workers is None and not vectorized
+    here = evaluator is None and workers is None and not vectorized and type(request.start) is float
     if here and (type(x) is float or type(x) is int) and bounds is None and abs(x) <= LARGEST:
         found, f0 = _number(f, float(x), chosen, request)
         if found is not None:
@@ -252,7 +253,7 @@ def mixed(
     units = [coordinatewise(given.structure, given.vector, [place]).units[0] for place in places]
     limits = tuple(zip(given.lower[places].tolist(), given.upper[places].tolist(), units, strict=True))
     most = MOST * (len(places) - 1)
-    whole = request._replace(budget=most if budget is None else min(int(budget), most))
+    whole = request._replace(start=0.0, budget=most if budget is None else min(int(budget), most))
     with calling(f, options) as calls, np.errstate(all="ignore"):
         points = calls.on(plan)
         led = lead(MixedPartial(tuple(counts.values()), limits), plan, [whole], points, budget, most=most)
@@ -303,24 +304,46 @@ def directional(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
-    chosen, request = asked(f, *options)
+    asked(f, *options)
     given = taken(x, options.bounds)
-    structure, vector = given.structure, given.vector
-    way = structure.flatten(direction, dtype=np.float64, name="direction")
+    way = given.structure.flatten(direction, dtype=np.float64, name="direction")
     if not np.isfinite(way).all() or not way.any():
         raise InputError(f"direction is {direction!r}; expected finite numbers that are not all 0")
-    plan = along(structure, vector, way)
+    return along_line(f, given, way, options)
+
+
+def along_line(
+    f: Callable[[Any], Any],
+    given: Given,
+    way: NDArray[Any],
+    options: Options,
+    nearer: float = 1.0,
+    centre: tuple[Values, list[float]] | None = None,
+) -> Derivative:
+    """Differentiate along a direction: `directional`, for x that was taken apart before.
+
+    Parameters
+    ----------
+    f, given, way, options
+        The function, x, the direction as a flat vector, and the options of the verb.
+    nearer : float
+        A power of 2, by which the first steps are shorter; see `mibun.plan.along`.
+    centre : (Values, list), optional
+        f(x) as a row of numbers, and its layout, where it is known; it is counted as an evaluation all the same.
+    """
+    chosen, request = asked(f, *options)
+    plan = along(given.structure, given.vector, way, nearer)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ends = np.stack([(given.lower - vector) / way, (given.upper - vector) / way])[:, way != 0]
+        ends = np.stack([(given.lower - given.vector) / way, (given.upper - given.vector) / way])[:, way != 0]
     # a little less than the way to the bounds, so that rounding does not lead across them
     shrink = 1.0 - 2.0**-48
     low, high = float(ends.min(axis=0).max()) * shrink, float(ends.max(axis=0).min()) * shrink
     start = plan.starts[0]
     if not max(-low, high) > ROOM * plan.units[0] * start:
-        raise InputError(f"bounds are {bounds!r}; they leave no room along the direction on either side of x")
+        raise InputError(f"bounds are {options.bounds!r}; they leave no room along the direction on either side of x")
     given = given._replace(lower=np.array([start + low]), upper=np.array([start + high]))
     with calling(f, options) as calls:
-        return _single(calls, plan, chosen, request, given, options)
+        return _single(calls, plan, chosen, request, given, options, centre)
 
 
 @documented
@@ -546,10 +569,21 @@ def _gradient(
     return _result(table, arrange, led, points, given, noise, complex(fx) if led.values.complex else fx), table
 
 
-def _single(calls: Calls, plan: Plan, chosen: Method, request: Request, given: Given, options: Options) -> Derivative:
-    """Differentiate with respect to the one element of a plan."""
-    points = calls.on(plan)
-    return _entry(lead_all(chosen, plan, request, given, points, options.budget, calls.leader), points, given)
+def _single(
+    calls: Calls,
+    plan: Plan,
+    chosen: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    centre: tuple[Values, list[float]] | None = None,
+) -> Derivative:
+    """Differentiate with respect to the one element of a plan, with f(x) known or not."""
+    points, centres = calls.on(plan), None
+    if centre is not None:
+        points.values, centres = centre[0], [centre[1]]
+    led = lead_all(chosen, plan, request, given, points, options.budget, calls.leader, centres=centres)
+    return _entry(led, points, given)
 
 
 def _entry(led: Led, points: Serial | Vectorized, given: Given) -> Derivative:
@@ -599,18 +633,20 @@ def lead_all(
     budget: int | None,
     leader: type[Leading],
     scalar: bool = False,
+    centres: list[list[float]] | None = None,
 ) -> Led:
     """Lead the conversations about all elements, each with its own bounds; many plain ones together."""
-    centres = None
+    request.check(len(plan.starts))
     if leader is Leading and given.unbounded and takes_together(method, plan, request, budget):
         with np.errstate(all="ignore"):
             led = lead_together(cast(Together, method), plan, request, points)
         if isinstance(led, Led):
             return led
         centres = led
+    limits = zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
     requests = [
-        request._replace(lower=lower, upper=upper, unit=unit)
-        for lower, upper, unit in zip(given.lower.tolist(), given.upper.tolist(), plan.units, strict=True)
+        request.of(element)._replace(lower=lower, upper=upper, unit=unit)
+        for element, (lower, upper, unit) in enumerate(limits)
     ]
     with np.errstate(all="ignore"):
         return lead(method, plan, requests, points, budget, scalar, centres, leader=leader)

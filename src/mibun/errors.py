@@ -8,6 +8,7 @@
     │   └── FormatError                a file that mibun wrote: of another shape, or of a newer version
     ├── NotConverged (ArithmeticError) Derivative.require() met an element without a trustworthy number
     ├── StoreError (OSError)           a store cannot be read or written now: full disk, no permission, held by others
+    ├── CheckFailed (AssertionError)   CheckReport.require() met a derivative that is wrong, or could not be decided
     ├── DownloadError (OSError)        data could not be fetched: no network, a broken mirror, wrong bytes
     ├── WorkerError (RuntimeError)     processes that evaluate f cannot be started, or are lost for good
     └── MissingDependency (ImportError) an optional package is not installed; the message is the install line
@@ -18,6 +19,7 @@
 """
 
 __all__ = [
+    "CheckFailed",
     "DataError",
     "DownloadError",
     "FormatError",
@@ -55,6 +57,10 @@ class NotConverged(MibunError, ArithmeticError):
 
 class StoreError(MibunError, OSError):
     """A store cannot be read or written now; what it holds already is intact, and stays."""
+
+
+class CheckFailed(MibunError, AssertionError):
+    """`CheckReport.require` met a derivative that is wrong, or that could not be decided; the message is the report."""
 
 
 class DownloadError(MibunError, OSError):

@@ -8,7 +8,7 @@ import numpy as np
 
 from mibun.conversation import Method, Request
 from mibun.errors import InputError
-from mibun.methods import choose_method
+from mibun.methods import Adaptive, choose_method
 from mibun.result import Derivative
 from mibun.structure import Structure
 
@@ -94,6 +94,8 @@ def asked(
     """Check the options, but for the bounds, which depend on x; fast where all are as usual."""
     if not callable(f):
         raise InputError(f"f is {f!r}; expected a function, then x: gradient(f, x)")
+    chosen = choose_method(method)
+    start: Any = chosen.start if isinstance(chosen, Adaptive) else 0.0
     if (
         rtol is None
         and type(atol) is float
@@ -102,7 +104,7 @@ def asked(
         and budget is None
         and type(vectorized) is bool
     ):
-        return choose_method(method), DEFAULT
+        return chosen, DEFAULT if start == 0.0 else DEFAULT._replace(start=_each(start))
     for name, given in (("rtol", rtol), ("atol", atol), ("noise", noise)):
         if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
             raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
@@ -112,7 +114,8 @@ def asked(
         raise InputError(f"vectorized is {vectorized!r}; expected True or False")
     most = DEFAULT.budget if budget is None else min(int(budget), DEFAULT.budget)
     level_given = None if noise is None else float(noise)
-    return choose_method(method), Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most)
+    asking = Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most, start=_each(start))
+    return chosen, asking
 
 
 def ordered(method: Method, request: Request, order: Any) -> Request:
@@ -152,6 +155,10 @@ def multi_index(structure: Structure, orders: Any) -> dict[int, int]:
     if sum(found.values()) > MOST_MIXED:
         raise InputError(f"orders are {dict(orders)!r}, {sum(found.values())} in all; expected at most {MOST_MIXED}")
     return dict(sorted(found.items()))
+
+
+def _each(start: Any) -> Any:
+    return np.array(start) if isinstance(start, tuple) else start
 
 
 def _real(given: Any) -> bool:

@@ -232,17 +232,18 @@ def together(structure: Structure, vector: NDArray[Any], places: Sequence[int]) 
     return Plan([tuple(centres.tolist())], units, True, point, stack, vector.nbytes, lambda _: names)
 
 
-def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any]) -> Plan:
+def along(structure: Structure, vector: NDArray[Any], direction: NDArray[Any], nearer: float = 1.0) -> Plan:
     """Plan for x that moves along a direction: one element, whose coordinate t means x + (t - start)·direction.
 
     The start is a power of 2 near max |x| / max |direction| over the entries that move (max |x| read as 1 where it is
     0). So the coordinate carries what a method learns from the size of x: the scale to begin with, and how much the
-    rounding of the argument costs.
+    rounding of the argument costs. `nearer`, a power of 2, makes it smaller: the first steps are as much shorter, and
+    the rounding of the argument is taken for as much less.
     """
     moving = direction != 0
     largest = float(np.abs(vector[moving]).max()) or 1.0
     exponent = math.frexp(largest)[1] - math.frexp(float(np.abs(direction).max()))[1]
-    start = math.ldexp(1.0, min(max(exponent, -1000), 1000))
+    start = math.ldexp(nearer, min(max(exponent, -1000), 1000))
     leaves = {leaf.dtype for leaf in structure.leaves}
 
     def point(_: int, coordinate: complex) -> Any:

@@ -147,6 +147,7 @@ class _Matrix:
         self.evaluator.limit = np.inf if options.budget is None else options.budget
         self.method, self.budget, self.symmetric = method, options.budget, symmetric
         self.request = request._replace(unit=unit(given.vector.dtype), budget=Request().budget)
+        self.request.check(given.structure.size)
 
     @property
     def bounds(self) -> tuple[Floats, Floats]:

@@ -21,6 +21,7 @@ point that f really sees, and it differs from ``v`` where a float32 leaf cannot 
 
 import copy
 import operator
+import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,9 +33,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mibun.errors import InputError
 
-__all__ = ["Leaf", "Structure", "as_array", "pick"]
+__all__ = ["Leaf", "Structure", "as_array", "joined", "pick"]
 
 EXPECTED: Final = "expected a number, an array, or a dict or list of them"
+#: Keys that are names, of several parts even: ``W``, ``0.weight``, ``state[1].h``.
+PLAIN: Final = re.compile(r"([^\W\d]|\w+\.)[\w.]*(\[\w+\][\w.]*)*")
 HELD: Final = {"b": "bool", "U": "text", "S": "bytes", "O": "objects", "c": "complex numbers"}
 
 
@@ -431,7 +434,7 @@ def _grow(x: Any, path: tuple[Any, ...], label: str, leaves: list[Leaf], name: s
         leaves.append(Leaf(path, label, shape, dtype, start, stop, number, python))
         return len(leaves) - 1
     children = [
-        _grow(value, (*path, key), _join(label, key), leaves, name) for key, value in zip(keys, values, strict=True)
+        _grow(value, (*path, key), joined(label, key), leaves, name) for key, value in zip(keys, values, strict=True)
     ]
     return _Branch(kind, keys, tuple(children), empty)
 
@@ -444,7 +447,7 @@ def _collect(node: _Branch | int, x: Any, name: str, parts: list[Any], partly: b
         if isinstance(child, int):
             parts.append(value)
         else:
-            _collect(child, value, _join(name, key), parts, partly)
+            _collect(child, value, joined(name, key), parts, partly)
 
 
 def _emptied(x: dict[Any, Any], name: str) -> dict[Any, Any]:
@@ -546,9 +549,9 @@ def _advice(x: Any, name: str) -> str:
     return f"write float({name}) if it is a number"
 
 
-def _join(prefix: str, key: Any) -> str:
-    """Write `key` behind a name: ``layer.W``, ``layer[0]``, ``layer['my key']``."""
-    if isinstance(key, str) and key.isidentifier():
+def joined(prefix: str, key: Any) -> str:
+    """Write `key` behind a name: ``layer.W``, ``0.weight``, ``layer[0]``, ``layer['my key']``."""
+    if isinstance(key, str) and PLAIN.fullmatch(key):
         return f"{prefix}.{key}" if prefix else key
     return f"{prefix}[{key!r}]"
 

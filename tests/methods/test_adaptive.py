@@ -230,7 +230,7 @@ def course(f, x, **request) -> Common:
         (lambda x: 1e3 + np.cos(0.01 * x), 0.1),
     ],
 )
-@pytest.mark.parametrize("request_of", [{}, {"noise": 1e-9}, {"unit": 2.0**-23}, {"rtol": 1e-4}])
+@pytest.mark.parametrize("request_of", [{}, {"noise": 1e-9}, {"unit": 2.0**-23}, {"rtol": 1e-4}, {"start": 2.0**-9}])
 def test_the_common_course_gives_the_bits_of_the_scalar_method(f, least, request_of):
     x = np.random.default_rng(3).normal(size=400) * np.logspace(-3, 1, 400)
     found = course(f, x, **request_of)

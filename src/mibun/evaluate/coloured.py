@@ -83,10 +83,10 @@ def lead_coloured(
         leading = Leading(method, plan, cast(Any, evaluator), 0, estimates)
         for place in np.flatnonzero(~common.done).tolist():
             entry = int(bundle[place])
-            asked = request
+            asked = request.of(int(pattern.columns[entry]))
             if bounds is not None:
                 lower, upper = (float(bound[pattern.columns[entry]]) for bound in bounds)
-                asked = request._replace(lower=lower, upper=upper)
+                asked = asked._replace(lower=lower, upper=upper)
             leading.open(entry, asked, [float(fx[pattern.rows[entry]])], MOST - 1, known_values(rounds, place))
         with suppress(Spent):
             leading.run()
@@ -134,7 +134,7 @@ def _take(
     """Lead the entries of one colour together; give what was asked and answered, and what was found."""
     columns = evaluator.sparsity.columns[entries]
     start = evaluator.starts[columns]
-    asking = course(start, fx[evaluator.sparsity.rows[entries]], request)
+    asking = course(start, fx[evaluator.sparsity.rows[entries]], request.of(columns))
     rounds = Rounds()
     try:
         places, points = next(asking)

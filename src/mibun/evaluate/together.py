@@ -29,7 +29,8 @@ Rounds = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 def takes_together(method: Method, plan: Plan, request: Request, budget: int | None) -> bool:
     """Tell whether nothing was asked for that the common course does not know."""
-    plain = request._replace(lower=0.0, upper=0.0, unit=0.0) == Request(lower=0.0, upper=0.0, unit=0.0)
+    ignored: dict[str, Any] = {"lower": 0.0, "upper": 0.0, "unit": 0.0, "start": 0.0}
+    plain = request._replace(**ignored) == Request(**ignored)
     unbounded = request.lower == -np.inf and request.upper == np.inf
     many = len(plan.starts) >= FEWEST and set(plan.units) == {2.0**-52}
     return isinstance(method, Together) and plain and unbounded and many and budget is None
@@ -53,12 +54,12 @@ def lead_together(
     blocks = []
     for begin in range(0, count, BLOCK):
         elements = np.arange(begin, min(begin + BLOCK, count))
-        common, rounds = _block(method, evaluator, elements, starts[elements], fx[elements], request)
+        common, rounds = _block(method, evaluator, elements, starts[elements], fx[elements], request.of(elements))
         leading.evaluations += sum(points.size for _, points, _ in rounds)
         blocks.append(common)
         for place in np.flatnonzero(~common.done).tolist():
             element = int(elements[place])
-            leading.open(element, request, [float(fx[element])], MOST - 1, known_values(rounds, place))
+            leading.open(element, request.of(element), [float(fx[element])], MOST - 1, known_values(rounds, place))
     leading.run()
     common = Common(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
     evaluator.faults.everywhere(leading.evaluations - len(centres))

@@ -25,7 +25,7 @@ from mibun.methods.adaptive.ladder import (
     five_pairs,
     tables,
 )
-from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, UNEVEN, UNIT_STEP
+from mibun.methods.adaptive.scale import EPS, FINE, LOOKS, NEARLY, UNEVEN, UNIT_STEP
 from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
 __all__ = ["Array", "common_course"]
@@ -68,7 +68,7 @@ class _Found(NamedTuple):
 
 def common_course(x: Array, fx: Array, request: Request) -> Asking:
     """Ask for points of many elements: (places, points), one column a place, answered in the shape of points."""
-    top = _first_steps(x, request.unit)
+    top = _first_steps(x, request.unit, request.start)
     half = top / 2
     every = np.arange(x.size)
     looked = np.concatenate([fx[None], (yield every, np.stack([x + top, x - top, x + half, x - half]))])
@@ -257,9 +257,10 @@ def _early(top: Array, seen: _Look, found: _Found, request: Request) -> NDArray[
     return enough
 
 
-def _first_steps(x: Array, eps: float) -> Array:
+def _first_steps(x: Array, eps: float, start: Any) -> Array:
     top = np.ldexp(UNEVEN, np.frexp(x)[1] - 4)
-    return np.where(np.abs(x) < (1e-290 if eps == EPS else 1e-30), UNIT_STEP * UNEVEN, top)
+    top = np.where(np.abs(x) < (1e-290 if eps == EPS else 1e-30), UNIT_STEP * UNEVEN, top)
+    return np.where(start > FINE * eps * np.abs(x), start, top)
 
 
 def _look(x: Array, top: Array, values: Array, request: Request) -> _Look:

@@ -28,9 +28,10 @@ COMMON: Final = 11
 
 def differentiate(x: float, request: Request) -> Conversation:
     """Converse about f'(x)."""
-    rtol, atol, lower, upper, noise, budget, eps, _ = request
+    rtol, atol, lower, upper, noise, budget, eps, _, start = request
     free = lower == -math.inf and upper == math.inf
-    top, side = (first_step(x, eps), 0) if free else _room(x, lower, upper, eps)
+    top = first_step(x, eps, start)
+    top, side = (top, 0) if free else _room(x, lower, upper, top)
     if side:
         (f0,) = yield (x,)
         if not math.isfinite(f0):
@@ -78,9 +79,8 @@ def _searched(
     return search.spent()
 
 
-def _room(x: float, lower: float, upper: float, eps: float) -> tuple[float, int]:
+def _room(x: float, lower: float, upper: float, top: float) -> tuple[float, int]:
     """Give the first step within the bounds, and the side to stay on where x is at one of them."""
-    top = first_step(x, eps)
     left, right = x - lower, upper - x
     room = min(left, right)
     if room >= top:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["EPS", "LOOKS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "look"]
+__all__ = ["EPS", "FINE", "LOOKS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "look"]
 
 EPS: Final = 2.0**-52
 #: The smallest H that is started with where x says nothing: a guess of order 1 for the scale of f.
@@ -21,6 +21,8 @@ UNIT_STEP: Final = 2.0**-4
 UNEVEN: Final = 3474701533 / 2**32
 #: Curvature at the first H, in units of M, up to which half of it is tried without asking what is wrong.
 NEARLY: Final = 1.0
+#: The finest step that is begun with where it is asked for, in units of the rounding of x.
+FINE: Final = 2.0**12
 #: Looks at five values before the search for a scale gives up.
 LOOKS: Final = 9
 
@@ -37,11 +39,14 @@ class Look(NamedTuple):
     change: float  #: S, the largest |f - f(x)| seen
 
 
-def first_step(x: float, eps: float = EPS) -> float:
+def first_step(x: float, eps: float = EPS, start: float = 0.0) -> float:
     """Give a step between |x|/20 and |x|/9 (0.05 at 0) that is no round number: f may have a period of 1 or 1/8.
 
     `eps` is the spacing of the floats that x has: those of float32 have no such step near their smallest number.
+    `start` is a step that was asked for; it is taken where it is far from the rounding of x.
     """
+    if start > FINE * eps * abs(x):
+        return start
     if abs(x) < (1e-290 if eps == EPS else 1e-30):
         return UNIT_STEP * UNEVEN
     return math.ldexp(UNEVEN, math.frexp(x)[1] - 4)

@@ -1,0 +1,108 @@
+"""f at x, and whether it computes in float64 where x is float32.
+
+Noise of float32 hides most of what is to be seen in a large gradient. A function of NumPy computes in the precision of
+what it gets; so a float32 x is tried in float64, too. If what comes back is the same but for rounding, and smooth to
+the digits of float64, all further points are float64. If f refuses them, or rounds to float32 somewhere, x stays as it
+is: a rounded value is a staircase, whose slope between two steps is not that of f.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.checker.level import POINTS, noise_level
+from mibun.errors import InputError
+from mibun.evaluate import Serial, Values, Vectorized
+from mibun.given import Given, taken
+from mibun.options import Options
+from mibun.plan import along, coordinatewise
+from mibun.structure import Structure
+
+__all__ = ["Centre", "centred", "in_a_row"]
+
+Floats = NDArray[np.float64]
+
+#: How far f may be from itself in the other precision, relative to its largest number.
+ALIKE: Final = 1e-3
+#: Distance of points between which a value that is rounded to float32 takes many steps, relative to x; and the noise of
+#: an f that computes in float64, relative to f.
+STAIRS: Final = 2.0**-18
+DOUBLE: Final = 2.0**-42
+
+
+class Centre(NamedTuple):
+    """f at x."""
+
+    given: Given  #: x as f gets it
+    values: Values
+    fx: Floats
+    evaluations: int
+    widened: bool  #: x is given to f in float64 although it is float32
+
+
+def evaluator_of(f: Callable[[Any], Any], plan: Any, options: Options) -> Serial | Vectorized:
+    """Make what evaluates f at the points of a plan."""
+    return Vectorized(f, plan) if options.vectorized else Serial(f, plan)
+
+
+def centred(f: Callable[[Any], Any], x: Any, options: Options) -> Centre:
+    """Evaluate f at x, as it is and, if that is float32, in float64.
+
+    Raises
+    ------
+    InputError
+        If x, its bounds, or what f returns cannot be used.
+    Exception
+        What f raises at x.
+    """
+    centre = _at(f, taken(x, options.bounds), options)
+    if centre.values.complex:
+        raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
+    structure = centre.given.structure
+    if all(leaf.dtype.itemsize >= 8 for leaf in structure.leaves):
+        return centre
+    try:
+        wide = _at(f, taken(_widened(structure, x), options.bounds), options)
+    except Exception:  # noqa: BLE001 (whatever an f that wants float32 does with float64)
+        return centre._replace(evaluations=2)
+    same = wide.values.structure.size == centre.values.structure.size and not wide.values.complex
+    if not same or not np.abs(wide.fx - centre.fx).max() <= ALIKE * np.abs(centre.fx).max():
+        return centre._replace(evaluations=2)
+    values = in_a_row(f, wide, options, STAIRS)
+    smooth = (noise_level(values) <= DOUBLE * np.abs(values).max(axis=0)).all()
+    exact = np.isfinite(values).all() and (values.astype(np.float32) == values).all()
+    chosen = wide if smooth and not exact else centre
+    return chosen._replace(evaluations=1 + POINTS, widened=chosen is wide)
+
+
+def in_a_row(f: Callable[[Any], Any], centre: Centre, options: Options, spacing: float) -> Floats:
+    """Evaluate f at points in a row, x first, each entry of which moves by a part of its size; (points, numbers)."""
+    given = centre.given
+    x = given.vector.astype(np.float64)
+    sizes = np.maximum(np.abs(x), float(np.abs(x).max()) or 1.0)
+    way = np.where(given.upper - x < x - given.lower, -1.0, 1.0) * sizes
+    plan = along(given.structure, given.vector, way)
+    evaluator = evaluator_of(f, plan, options)
+    evaluator.values = centre.values
+    with np.errstate(all="ignore"):
+        rows = evaluator([(0, plan.starts[0] + count * spacing) for count in range(1, POINTS)])
+    return np.array([centre.fx, *rows])
+
+
+def _at(f: Callable[[Any], Any], given: Given, options: Options) -> Centre:
+    evaluator = evaluator_of(f, coordinatewise(given.structure, given.vector), options)
+    with np.errstate(all="ignore"):
+        fx = np.array(evaluator.centres([0])[0])
+    return Centre(given, evaluator.values, fx, 1, False)
+
+
+def _widened(structure: Structure, x: Any) -> Any:
+    """Give x in float64."""
+    parts = structure.parts(x)
+    wide = [
+        part if leaf.python else np.float64(part) if leaf.number else np.asarray(part, np.float64)
+        for leaf, part in zip(structure.leaves, parts, strict=True)
+    ]
+    return structure.build(wide)

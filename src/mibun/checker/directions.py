@@ -1,0 +1,188 @@
+"""Random directions: a few evaluations that tell a right derivative from a wrong one, however long x is.
+
+Along a direction d the derivative of f is J·d, and a claim G is off by (J - G)·d. The entries of d have random signs
+and random sizes between 1/2 and 1, in units of the size of x. So whatever the mistakes are, if the largest is E, then
+the chance that their sum falls into an interval of width 2r is at most 2r/E: given all others, the share of the largest
+is spread evenly over two intervals of length E/2. Two directions that see mistakes of 1e-3 of what is tolerated
+overlook a wrong claim with a chance of (2e-3)^2. What rounding in f and in the claim hides, r, is known from the bound.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mibun.checker.claim import CANCELLED, Claim
+from mibun.checker.numeric import Numeric
+from mibun.checker.verdict import WIDE
+from mibun.given import ROOM
+from mibun.plan import unit
+from mibun.status import PASSING
+
+__all__ = ["Directions", "Test"]
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+#: Rounding of one entry of a right claim, in units of that of floats of its precision; many add up as random ones do.
+ROUNDING: Final = 8.0
+#: How much larger a random sum may be than its standard deviation.
+SPREAD: Final = 4.0
+#: Part of the tolerance of an element below which the sum of many deviations is not followed up.
+MINOR: Final = 1e-3
+
+
+class Test(NamedTuple):
+    """What one direction says about each row of a claim."""
+
+    columns: Places  #: that the direction moves
+    way: Floats
+    value: Floats  #: the numeric derivative along it
+    gap: Floats  #: value - claim
+    doubt: Floats  #: how large the gap of a right claim may be
+    threshold: Floats  #: the gap that is noticed
+    tolerance: Floats  #: what the tightest tolerance of an element amounts to along the direction; 0 if there is none
+    resolved: Mask  #: rows in which the doubt is small beside the parameters
+    splits: Mask  #: rows in which part of the columns may be resolved: f has a kink or the like somewhere
+
+    @property
+    def off(self) -> Floats:
+        """Give the gap in units of the threshold, 0 where nothing is known."""
+        with np.errstate(all="ignore"):
+            off = np.where(np.isfinite(self.doubt), np.abs(self.gap) / self.threshold, 0.0)
+        return np.nan_to_num(off, posinf=np.finfo(float).max)
+
+    @property
+    def differs(self) -> bool:
+        """Whether a row differs by more than rounding explains."""
+        return bool((self.off > 1.0).any())
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the difference in a row is as large as that of a wrong element can be."""
+        return bool(((self.off > 1.0) & (np.abs(self.gap) > self.tolerance / 4)).any())
+
+
+class Directions:
+    """Draw directions, and compare the claim with f along them.
+
+    Parameters
+    ----------
+    claim, numeric
+        The two sides.
+    seed : int
+    unsteady
+        By how much two calls of the gradient differ.
+
+    Attributes
+    ----------
+    tests : list of Test
+        All that were made.
+    tolerance, scale, coarse : ndarray, (rows, parameters)
+        What an element may be off, the largest entry, and what decides nothing, all in units of a direction.
+    diffuse : ndarray, (rows,)
+        Deviations of single elements that are tolerated, in the same units: they add up as random ones do.
+    """
+
+    def __init__(self, claim: Claim, numeric: Numeric, seed: int, unsteady: Any) -> None:
+        self.claim, self.numeric, self.unsteady = claim, numeric, unsteady
+        self.random = np.random.default_rng(seed)
+        self.tests: list[Test] = []
+        x = numeric.given.vector.astype(np.float64)
+        sizes = np.array([_typical(x[leaf.slice]) for leaf in claim.ins.leaves])
+        self.weights = sizes[claim.parameter(np.arange(x.size))]
+        none, nothing = np.zeros(0, np.intp), np.zeros(0)
+        scale = claim.scale(none, none, nothing)
+        self.tolerance, self.scale = (claim.atol + claim.rtol * scale) * sizes, scale * sizes
+        self.coarse = WIDE * self.scale
+        self.diffuse = np.zeros(claim.outs.size)
+        room = 2 * ROOM * unit(numeric.given.vector.dtype) * np.maximum(np.abs(x), self.weights)
+        #: the sign that leads away from a bound that x stands at
+        self.inward = np.where(
+            x - numeric.given.lower <= room, 1.0, np.where(numeric.given.upper - x <= room, -1.0, 0.0)
+        )
+
+    def drawn(self, columns: Places) -> Floats:
+        """Draw a direction that moves these columns."""
+        way = np.zeros(self.weights.size)
+        signs = self.random.choice([-1.0, 1.0], columns.size)
+        signs = np.where(self.inward[columns], self.inward[columns], signs)
+        way[columns] = signs * self.random.uniform(0.5, 1.0, columns.size) * self.weights[columns]
+        return way
+
+    def test(self, columns: Places, way: Floats, atol: float = 0.0) -> Test:
+        """Compare both sides along a direction that moves these columns, as well as floats allow or to a tolerance."""
+        claim, numeric = self.claim, self.numeric
+        moved, parameter = way[columns], claim.parameter(columns)
+        found = numeric.roughly(way, atol) if atol else numeric.along(way)
+        value, error, step, codes = found.value[:, 0], found.error[:, 0], found.step[:, 0], found.codes[:, 0]
+        part = claim.matrix[:, columns]
+        with np.errstate(all="ignore"):
+            gap = value - part @ moved
+            squares = part.multiply(part) if claim.sparse else part * part
+            rounding = np.sqrt(squares @ (moved * claim.unit[parameter]) ** 2)
+            floor = np.nan_to_num(np.abs(numeric.fx) / step, nan=0.0, posinf=0.0)
+            doubt = error + ROUNDING * rounding + CANCELLED * floor + claim.atol * np.linalg.norm(moved)
+            doubt += self._unsteady(columns, moved) + SPREAD * self.diffuse * np.linalg.norm(moved)
+            doubt = np.maximum(doubt, atol)
+        doubt[~np.isfinite(value)] = np.inf
+        touched = np.unique(parameter)
+        finest, coarse = (_least(part[:, touched]) for part in (self.tolerance, self.coarse))
+        finest = np.where(np.isfinite(finest), finest, 0.0)
+        threshold = np.maximum(doubt, MINOR * finest)
+        resolved = 4 * doubt <= coarse
+        made = Test(columns, way, value, gap, doubt, threshold, finest, resolved, ~resolved & (codes >= PASSING))
+        self.tests.append(made)
+        return made
+
+    def tolerate(self, test: Test) -> Test:
+        """Take the gap of a test for the sum of many small deviations, and expect as much elsewhere."""
+        moved = np.linalg.norm(test.way)
+        self.diffuse = np.maximum(self.diffuse, np.where(test.off > 1.0, np.abs(test.gap) / moved, 0.0))
+        doubt = test.doubt + np.where(test.off > 1.0, np.abs(test.gap), 0.0)
+        return test._replace(doubt=doubt, threshold=np.maximum(test.threshold, doubt))
+
+    def halves(self, columns: Places) -> tuple[Places, Places]:
+        """Cut columns between two parameters, as near to the middle as one goes, or else in the middle."""
+        cuts = np.flatnonzero(np.diff(self.claim.parameter(columns))) + 1
+        middle = columns.size // 2
+        cut = int(cuts[np.argmin(np.abs(cuts - middle))]) if cuts.size else middle
+        return columns[:cut], columns[cut:]
+
+    def _unsteady(self, columns: Places, moved: Floats) -> Any:
+        """Give what the difference between two calls of the gradient amounts to along a direction."""
+        if np.ndim(self.unsteady):
+            return self.unsteady[:, columns] @ np.abs(moved)
+        return self.unsteady * np.abs(moved).sum()
+
+    def chances(self, tests: list[Test]) -> Floats:
+        """Bound for each row and parameter the chance that mistakes above the tolerance passed all these tests."""
+        chances = np.ones_like(self.tolerance)
+        for test in tests:
+            with np.errstate(all="ignore"):
+                chances *= np.fmin(2 * test.threshold[:, None] / self.tolerance, 1.0)
+        # a parameter without any entry but 0 tolerates nothing; what rounding hides is all that can be missed there
+        return np.where(self.tolerance > 0, chances, 0.0)
+
+    def agreement(self, tests: list[Test]) -> float:
+        """Bound how much one element is off, in units of the largest of its parameter, the worst."""
+        worst = 0.0
+        for test in tests:
+            touched = np.unique(self.claim.parameter(test.columns))
+            scale = self.scale[:, touched]
+            with np.errstate(all="ignore"):
+                off = 2 * (np.abs(test.gap) + test.doubt)[:, None] / scale
+            worst = max(worst, float(np.where(scale > 0, off, 0.0).max()))
+        return worst
+
+
+def _typical(x: Floats) -> float:
+    """Give the root mean square of the entries of a parameter, 1 where all are 0."""
+    largest = float(np.abs(x).max())
+    return largest * float(np.sqrt(np.mean((x / largest) ** 2))) if largest else 1.0
+
+
+def _least(sizes: Floats) -> Floats:
+    """Give the least positive number of each row, inf where there is none."""
+    return np.asarray(np.where(sizes > 0, sizes, np.inf).min(axis=1))

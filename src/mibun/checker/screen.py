@@ -1,0 +1,98 @@
+"""A report as text on one screen: at most 25 lines of 100 columns."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mibun.text import WIDTH, clip, count, measured
+
+__all__ = ["screen"]
+
+#: Findings that are shown.
+SHOWN: Final = 5
+#: A ratio is shown as its difference from 1 where that is smaller.
+NEAR_ONE: Final = 1e-2
+
+
+def screen(report: Any) -> str:
+    """Write a CheckReport."""
+    lines = [_verdict(report)]
+    lines += _table(report.wrong, report.wrong_count, "wrong")
+    lines += _wrapped("looks like: ", "; ".join(report.kinds[:3]))
+    if report.undecided:
+        lines += ["undecided:", *_table(report.undecided, report.undecided_count, "undecided", report.wrong)]
+        lines += [f"  {line}" for line in dict.fromkeys(_reasons(report.undecided))]
+    if report.subgradients:
+        names = ", ".join(finding.name for finding in report.subgradients[:SHOWN])
+        more = ", ..." if report.subgradient_count > SHOWN else ""
+        lines += _wrapped("", f"accepted at a kink of f, between the slopes of both sides: {names}{more}")
+    if not math.isnan(report.digits):
+        which = "all" if report.ok else "the others"
+        lines.append(f"{which} agree to {report.digits:.1f} digits or more, relative to the largest of a parameter")
+    for note in report.notes[:4]:
+        lines += _wrapped("note: ", note)
+    lines += _wrapped("checked: ", report.how)
+    for line in report.unseen[:3]:
+        lines += _wrapped("not seen: ", line)
+    calls = f", {count(report.calls, 'call')} of gradient" if report.calls else ""
+    lines.append(f"{count(report.evaluations, 'evaluation')} of f{calls}; repeat: {report.repeat}")
+    return "\n".join(lines)
+
+
+def _verdict(report: Any) -> str:
+    whole = f"{report.elements:,} element{'s' * (report.elements != 1)} of the {report.word}"
+    if report.wrong_count:
+        undecided = f", {report.undecided_count:,} undecided" if report.undecided_count else ""
+        return f"wrong: {report.wrong_count:,} of {whole}{undecided}"
+    if report.undecided_count:
+        return f"undecided: {report.undecided_count:,} of {whole}; none is wrong as far as can be seen"
+    return f"right: {whole}"
+
+
+def _table(findings: Sequence[Any], total: int, word: str, above: Sequence[Any] = ()) -> list[str]:
+    """Write the worst findings, aligned."""
+    shown = findings[: 3 if above else SHOWN]
+    rows = [
+        (clip(finding.name, 40), *_numbers(finding), f"ratio {_ratio(finding.ratio)}" if word == "wrong" else "")
+        for finding in shown
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, finding in zip(rows, shown, strict=True):
+        name, given, numeric, ratio = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        reason = finding.reason if word == "wrong" else ""
+        lines.append(clip(f"  {name}  given {given}  numeric {numeric}  {ratio}  {reason}".rstrip()))
+    return lines + ([f"  ... {total - len(shown):,} more"] if total > len(shown) else [])
+
+
+def _reasons(findings: Sequence[Any]) -> list[str]:
+    """Say why elements are undecided."""
+    return [clip(finding.reason, WIDTH - 2) for finding in findings[:SHOWN] if finding.reason]
+
+
+def _numbers(finding: Any) -> tuple[str, str]:
+    """Write what was given and what was found, with the digits that tell them apart."""
+    given, numeric, error = finding.given, finding.numeric, finding.error
+    gap = abs(given - numeric)
+    digits = 4
+    if math.isfinite(gap) and gap and given:
+        digits = min(max(4, 3 + math.ceil(math.log10(abs(given)) - math.log10(gap))), 17)
+    found = measured(numeric, error) if math.isfinite(error) else f"{numeric:.4g} ± {error:g}"
+    value, _, bound = found.partition(" ± ")
+    if len(value) > digits + 6:
+        value = f"{numeric:.{digits}g}"
+    return f"{given:+.{digits}g}", f"{'' if value[:1] in '-n' else '+'}{value} ± {bound}"
+
+
+def _ratio(ratio: float) -> str:
+    if math.isfinite(ratio) and 0 < abs(ratio - 1) < NEAR_ONE:
+        return f"1{ratio - 1:+.1e}"
+    return f"{ratio:.3f}" if 0.01 <= abs(ratio) < 1000 else f"{ratio:.3g}"
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    """Wrap a paragraph, at most three lines."""
+    if not text:
+        return []
+    return textwrap.wrap(head + text, WIDTH, subsequent_indent="  ", max_lines=3, placeholder=" ...")

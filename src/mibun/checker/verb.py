@@ -1,0 +1,104 @@
+"""The verb `check`: it says whether a derivative that somebody wrote is the derivative of f."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from mibun.checker.assemble import assembled
+from mibun.checker.claim import Claim
+from mibun.checker.directions import Directions
+from mibun.checker.examine import Examination
+from mibun.checker.numeric import Numeric
+from mibun.checker.report import CheckReport
+from mibun.checker.search import Search
+from mibun.errors import InputError
+from mibun.evaluate.serial import located
+from mibun.options import Options
+
+__all__ = ["check"]
+
+#: A claim of at most so many elements is checked element by element.
+FEW: Final = 256
+#: Evaluations of a budget that are kept for looking twice.
+RESERVE: Final = 48
+
+
+def check(
+    f: Callable[[Any], Any],
+    gradient: Any,
+    x: Any,
+    *,
+    rtol: float | None = None,
+    atol: float = 0.0,
+    seed: int = 0,
+    exhaustive: bool = False,
+    method: Any = "adaptive",
+    noise: float | None = None,
+    bounds: Any = None,
+    budget: int | None = None,
+    vectorized: bool = False,
+) -> CheckReport:
+    """Check a gradient, a Jacobian or a Hessian that somebody wrote against f itself.
+
+    Parameters
+    ----------
+    f : callable
+        From x to a number (its gradient is checked) or to an array or structure (its Jacobian). For a Hessian give the
+        gradient as f, and the Hessian as gradient.
+    gradient : callable, array or structure
+        What is to be checked, or a function of x that gives it. Like x for an f of one number; of shape (*T, *S) for
+        f(x) of shape T and x of shape S; for structures that of f(x) with that of x in each leaf; a scipy.sparse matrix
+        of shape (f(x).size, x.size).
+    x : number, array or structure
+        Where. Elements are named by its keys: ``W[2, 1]``.
+
+    Returns
+    -------
+    CheckReport
+
+    Raises
+    ------
+    InputError
+        If x, an option, what f or what gradient returns cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mibun as mb
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> mb.check(lambda x: np.sum(np.sin(x)), np.cos, x).ok
+    True
+    """
+    for name, number in (("rtol", rtol), ("atol", atol)):
+        if number is not None and not (isinstance(number, int | float | np.number) and 0 <= number < np.inf):
+            raise InputError(f"{name} is {number!r}; expected a finite number of at least 0")
+    numeric = Numeric(f, x, Options(method, None, 0.0, bounds, noise, budget, vectorized))
+    claim, unsteady, calls = _claimed(gradient, numeric, rtol, float(atol))
+    examination = Examination(claim, numeric, unsteady)
+    if exhaustive or claim.size <= FEW:
+        examination.learn(numeric.everything(RESERVE), np.arange(numeric.ins.size))
+        return assembled(examination, None, calls, seed)
+    search = Search(examination, Directions(claim, numeric, seed, unsteady))
+    search.run()
+    return assembled(examination, search, calls, seed)
+
+
+def _claimed(gradient: Any, numeric: Numeric, rtol: float | None, atol: float) -> tuple[Claim, Any, int]:
+    """Read the claim; a function is called twice, and what differs between the calls is no mistake of its formula."""
+    if not callable(gradient):
+        return Claim.of(gradient, numeric.ins, numeric.outs, rtol, atol), 0.0, 0
+    claims = []
+    for _ in range(2):
+        try:
+            with np.errstate(all="ignore"):
+                given = gradient(numeric.point)
+        except Exception as reason:  # named and raised again, whatever it is
+            located(reason, "gradient raised this at x")
+            raise
+        claims.append(Claim.of(given, numeric.ins, numeric.outs, rtol, atol))
+    first, second = (claim.matrix for claim in claims)
+    if claims[0].sparse or claims[1].sparse:
+        return claims[0], float(abs(first - second).max()), 2
+    with np.errstate(all="ignore"):
+        return claims[0], np.nan_to_num(np.abs(first - second)), 2
