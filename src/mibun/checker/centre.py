@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mibun.checker.level import POINTS, noise_level
 from mibun.errors import InputError
-from mibun.evaluate import Serial, Values, Vectorized
+from mibun.evaluate import Values
+from mibun.evaluate.calls import calling
 from mibun.given import Given, taken
 from mibun.options import Options
 from mibun.plan import along, coordinatewise
@@ -40,11 +41,6 @@ class Centre(NamedTuple):
     fx: Floats
     evaluations: int
     widened: bool  #: x is given to f in float64 although it is float32
-
-
-def evaluator_of(f: Callable[[Any], Any], plan: Any, options: Options) -> Serial | Vectorized:
-    """Make what evaluates f at the points of a plan."""
-    return Vectorized(f, plan) if options.vectorized else Serial(f, plan)
 
 
 def centred(f: Callable[[Any], Any], x: Any, options: Options) -> Centre:
@@ -84,16 +80,16 @@ def in_a_row(f: Callable[[Any], Any], centre: Centre, options: Options, spacing:
     sizes = np.maximum(np.abs(x), float(np.abs(x).max()) or 1.0)
     way = np.where(given.upper - x < x - given.lower, -1.0, 1.0) * sizes
     plan = along(given.structure, given.vector, way)
-    evaluator = evaluator_of(f, plan, options)
-    evaluator.values = centre.values
-    with np.errstate(all="ignore"):
+    with calling(f, options) as calls, np.errstate(all="ignore"):
+        evaluator = calls.on(plan)
+        evaluator.values = centre.values
         rows = evaluator([(0, plan.starts[0] + count * spacing) for count in range(1, POINTS)])
     return np.array([centre.fx, *rows])
 
 
 def _at(f: Callable[[Any], Any], given: Given, options: Options) -> Centre:
-    evaluator = evaluator_of(f, coordinatewise(given.structure, given.vector), options)
-    with np.errstate(all="ignore"):
+    with calling(f, options) as calls, np.errstate(all="ignore"):
+        evaluator = calls.on(coordinatewise(given.structure, given.vector))
         fx = np.array(evaluator.centres([0])[0])
     return Centre(given, evaluator.values, fx, 1, False)
 

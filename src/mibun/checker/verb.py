@@ -13,6 +13,7 @@ from mibun.checker.numeric import Numeric
 from mibun.checker.report import CheckReport
 from mibun.checker.search import Search
 from mibun.errors import InputError
+from mibun.evaluate.calls import one_evaluator
 from mibun.evaluate.serial import located
 from mibun.options import Options
 
@@ -38,6 +39,8 @@ def check(
     bounds: Any = None,
     budget: int | None = None,
     vectorized: bool = False,
+    workers: Any = None,
+    evaluator: Any = None,
 ) -> CheckReport:
     """Check a gradient, a Jacobian or a Hessian that somebody wrote against f itself.
 
@@ -73,8 +76,23 @@ def check(
     for name, number in (("rtol", rtol), ("atol", atol)):
         if number is not None and not (isinstance(number, int | float | np.number) and 0 <= number < np.inf):
             raise InputError(f"{name} is {number!r}; expected a finite number of at least 0")
-    numeric = Numeric(f, x, Options(method, None, 0.0, bounds, noise, budget, vectorized))
-    claim, unsteady, calls = _claimed(gradient, numeric, rtol, float(atol))
+    with one_evaluator(Options(method, None, 0.0, bounds, noise, budget, vectorized, workers, evaluator)) as options:
+        return _checked(f, gradient, x, options, rtol, float(atol), seed, exhaustive)
+
+
+def _checked(
+    f: Callable[[Any], Any],
+    gradient: Any,
+    x: Any,
+    options: Options,
+    rtol: float | None,
+    atol: float,
+    seed: int,
+    exhaustive: bool,
+) -> CheckReport:
+    """Find the derivative and compare."""
+    numeric = Numeric(f, x, options)
+    claim, unsteady, calls = _claimed(gradient, numeric, rtol, atol)
     examination = Examination(claim, numeric, unsteady)
     if exhaustive or claim.size <= FEW:
         examination.learn(numeric.everything(RESERVE), np.arange(numeric.ins.size))

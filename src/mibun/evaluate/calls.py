@@ -1,8 +1,9 @@
 """How the points of one call of a verb are evaluated: by calls of f here, or through the session of an evaluator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from numpy.typing import NDArray
 
@@ -17,7 +18,9 @@ from mibun.structure import Structure
 if TYPE_CHECKING:
     from mibun.evaluate.session import Counts, Session
 
-__all__ = ["Calls", "calling"]
+__all__ = ["Calls", "calling", "one_evaluator"]
+
+Several = TypeVar("Several", bound=Any)
 
 
 class Calls:
@@ -140,6 +143,18 @@ def calling(f: Callable[[Any], Any], options: Wanted) -> Calls:
     if evaluator.plain:
         return Calls(f, bool(options.vectorized), evaluator.counts)
     return _Elsewhere(evaluator.session(f, bool(options.vectorized)), bool(options.vectorized), own)
+
+
+@contextmanager
+def one_evaluator(options: Several) -> Iterator[Several]:
+    """Give options for many calls of verbs: the workers that are asked for are started once, and ended at the end."""
+    if options.workers is None or options.evaluator is not None:
+        yield options
+        return
+    from mibun.evaluate.evaluator import Evaluator
+
+    with Evaluator(options.workers) as evaluator:
+        yield options._replace(workers=None, evaluator=evaluator)
 
 
 def _counted(f: Callable[[Any], Any], counts: "Counts") -> Callable[[Any], Any]:
