@@ -5,6 +5,20 @@ own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; w
 `MissingDependency`.
 """
 
+from mibun.draw.curves import function, tangent
+from mibun.draw.difference import difference
+from mibun.draw.step_error import step_error
+from mibun.draw.style import Picture
 from mibun.draw.training import DigitsArtists, TrainingArtists, digits, training
 
-__all__ = ["DigitsArtists", "TrainingArtists", "digits", "training"]
+__all__ = [
+    "DigitsArtists",
+    "Picture",
+    "TrainingArtists",
+    "difference",
+    "digits",
+    "function",
+    "step_error",
+    "tangent",
+    "training",
+]
