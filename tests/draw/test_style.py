@@ -20,14 +20,24 @@ from mibun.errors import InputError, MibunWarning, MissingDependency
 matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure  # noqa: E402
 
+
+def bowl(x):
+    return x[0] ** 2 + 2 * x[1] ** 2
+
+
 #: Every picture, on the plane, with few evaluations.
 FLAT = {
     "function": lambda **more: mb.draw.function(math.sin, points=9, **more),
     "tangent": lambda **more: mb.draw.tangent(math.sin, 1.0, points=9, **more),
     "difference": lambda **more: mb.draw.difference(math.sin, 1.0, points=9, **more),
     "step_error": lambda **more: mb.draw.step_error(math.sin, 1.0, **more),
+    "contour": lambda **more: mb.draw.contour(bowl, points=9, **more),
+    "field": lambda **more: mb.draw.field(bowl, points=3, **more),
+    "path": lambda **more: mb.draw.path([[-1.0, 2.0], [0.0, 0.0]], bowl, points=9, **more),
 }
-SOLID = {}
+SOLID = {"surface": lambda **more: mb.draw.surface(bowl, points=9, **more)}
+#: Pictures whose only words are the name of f and those of its axes.
+WITHOUT_WORDS = {"function", "surface", "contour"}
 ALL = FLAT | SOLID
 
 
@@ -93,7 +103,7 @@ def test_dark_pictures_have_light_lines(name):
     for line in axes.get_lines():
         if line.get_linestyle() not in ("None", ":"):
             assert contrast(line.get_color(), "black") > 2
-    if "legend" in drawn.artists:
+    if drawn.artists.get("legend"):
         for text in drawn.artists["legend"].get_texts():
             assert contrast(text.get_color(), "black") > 7
 
@@ -164,10 +174,9 @@ def has_hangul(text):
 @pytest.mark.parametrize("name", ALL)
 def test_korean_labels(name, korean):
     axes = new_axes(name)
-    drawn = ALL[name](ax=axes, language="ko")
+    ALL[name](ax=axes, language="ko")
     texts = texts_of(axes)
-    assert any(map(has_hangul, texts)) or name == "function"  # its only words are those of f
-    del drawn
+    assert any(map(has_hangul, texts)) or name in WITHOUT_WORDS
 
 
 def test_only_texts_with_hangul_get_the_font(ax, korean):
@@ -200,12 +209,13 @@ def test_fonts_without_hangul_are_not_taken(monkeypatch):
 
 
 @pytest.mark.skipif(hangul_font() is None, reason="no font with Hangul here")
-def test_a_real_font_draws_every_letter(ax):
+def test_a_real_font_draws_every_letter():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of every letter that no font has
-        for draw in FLAT.values():
-            draw(ax=ax, language="ko")
-            ax.figure.draw_without_rendering()
+        for name, draw in ALL.items():
+            axes = new_axes(name)
+            draw(ax=axes, language="ko")
+            axes.figure.draw_without_rendering()
 
 
 @pytest.mark.skipif(hangul_font() is None, reason="no font with Hangul here")
@@ -234,6 +244,8 @@ def said():
 def test_every_text_has_its_korean_and_no_korean_is_left_over():
     assert set(said()) - KOREAN.keys() == set()
     computed = {"truncation (theory)", "rounding (theory)"}  # put together from words
+    computed |= {"converged", "bounds", "noise floor", "plateau", "saddle", "oscillating", "stalled", "diverged"}
+    computed |= {"dead gradient", "stopped"}  # of the status of a path
     computed |= {status.word for status in mb.Status if not status.passes}
     assert KOREAN.keys() - set(said()) - computed == set()
 

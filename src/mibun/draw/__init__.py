@@ -7,18 +7,26 @@ own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; w
 
 from mibun.draw.curves import function, tangent
 from mibun.draw.difference import difference
+from mibun.draw.field import field
+from mibun.draw.path import path, paths
 from mibun.draw.step_error import step_error
 from mibun.draw.style import Picture
+from mibun.draw.surfaces import contour, surface
 from mibun.draw.training import DigitsArtists, TrainingArtists, digits, training
 
 __all__ = [
     "DigitsArtists",
     "Picture",
     "TrainingArtists",
+    "contour",
     "difference",
     "digits",
+    "field",
     "function",
+    "path",
+    "paths",
     "step_error",
+    "surface",
     "tangent",
     "training",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "checked_count",
     "checked_function",
     "checked_interval",
+    "checked_plane",
     "checked_region",
     "curve",
     "grid",
@@ -44,6 +45,22 @@ def checked_function(f: Any, count: int) -> Function:
             f"the formula {f.text} has the variable{'s' * (len(f.variables) > 1)} {names}; this picture needs {needs}"
         )
     return f  # type: ignore[no-any-return]
+
+
+def checked_plane(
+    f: Any, region: Any, vectorized: bool = False
+) -> tuple[Function, tuple[tuple[float, float], tuple[float, float]]]:
+    """Refuse what does not take two numbers as one array; give f and the region as floats."""
+    f, region = checked_function(f, 2), checked_region(region)
+    middle = np.mean(region, axis=1)
+    try:
+        values_of(f, middle[np.newaxis], vectorized)
+    except (IndexError, TypeError, KeyError) as reason:
+        raise InputError(
+            f"f raised {type(reason).__name__} ({reason}) for x = {middle}; expected a function of two numbers that "
+            "come as one array, such as lambda x: x[0]**2 + x[1]**2"
+        ) from reason
+    return f, region
 
 
 def checked_interval(interval: Any, name: str = "interval") -> tuple[float, float]:

@@ -48,6 +48,7 @@ class Look(NamedTuple):
     """The colours for one background: of text and outlines, of what stays behind, and of lines, in order."""
 
     ink: str
+    quiet: str
     faint: str
     background: str
     colours: tuple[str, str, str, str]
@@ -64,8 +65,8 @@ class Look(NamedTuple):
         return {**shape, "markeredgecolor": self.background, **more}
 
 
-LIGHT = Look("#1A1A1A", "#D9D9D9", "#FFFFFF", (BLUE, VERMILION, GREEN, WINE))
-DARK = Look("#F2F2F2", "#4D4D4D", "#000000", (SKY, ORANGE, YELLOW, PINK))
+LIGHT = Look("#1A1A1A", "#8A8A8A", "#D9D9D9", "#FFFFFF", (BLUE, VERMILION, GREEN, WINE))
+DARK = Look("#F2F2F2", "#8A8A8A", "#4D4D4D", "#000000", (SKY, ORANGE, YELLOW, PINK))
 
 
 def luminance(colour: Any) -> float:
@@ -122,13 +123,15 @@ def check_axes(ax: Any, wanted: str = "rectilinear") -> None:
         raise InputError(f"ax has the projection {ax.name!r}; expected {wanted!r}: make it by {write}")
 
 
-def legend_of(axes: Axes, look: Look, **options: Any) -> Legend:
+def legend_of(axes: Axes, look: Look, *, grid: bool = True, **options: Any) -> Legend:
     """Add a legend that can be read on the background, and a grid behind everything."""
-    if axes.name == "rectilinear":
+    if grid:
         axes.grid(visible=True, color=look.faint, linewidth=0.6)
         axes.set_axisbelow(True)
     settings = {"loc": "best", "framealpha": 0.85, "edgecolor": look.faint, "facecolor": look.background}
-    return axes.legend(**{**settings, "labelcolor": look.ink, "fontsize": "small", **options})
+    legend = axes.legend(**{**settings, "labelcolor": look.ink, "fontsize": "small", **options})
+    legend.set_in_layout(False)  # it stands inside, and a wide one shall not squeeze the picture
+    return legend
 
 
 def require_matplotlib() -> None:

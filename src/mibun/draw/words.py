@@ -48,6 +48,23 @@ KOREAN: Final = {
     "h = {h} (left of here): error {error}": "h = {h} (왼쪽 바깥): 오차 {error}",
     "h = {h} (left of here): error {error},\nx + h is x": "h = {h} (왼쪽 바깥): 오차 {error},\nx + h가 x와 같음",
     "The step and the error at {name} = {x}": "{name} = {x}에서 간격과 오차",
+    "no gradient here": "기울기 없음",
+    "−gradient: where f falls fastest": "−기울기: f가 가장 빨리 줄어드는 방향",
+    "(longest arrow {longest})": "(가장 긴 화살표 {longest})",
+    "Descent": "경사 하강",
+    "Descent of {what}": "경사 하강: {what}",
+    "{start}: {steps} steps": "{start}: {steps}번 갱신",
+    "leaves the picture": "그림을 벗어남",
+    "converged": "수렴",
+    "bounds": "경계에 닿음",
+    "noise floor": "잡음 한계",
+    "plateau": "고원",
+    "saddle": "안장점",
+    "oscillating": "진동",
+    "stalled": "정체",
+    "diverged": "발산",
+    "dead gradient": "기울기 소실",
+    "stopped": "중단",
 }
 #: Fonts with Hangul that systems bring or people install, the likeliest first; any other that has it will do.
 FAMILIES: Final = (
@@ -97,6 +114,10 @@ class Words:
     def __call__(self, text: str, **fields: Any) -> str:
         """Give a text with its fields filled in."""
         return (text if self.font is None else KOREAN[text]).format(**fields)
+
+    def known(self, text: str) -> str:
+        """Give a text that may be none of ours, such as the status of a path."""
+        return self(text) if text in KOREAN else text
 
     def dress(self, *artists: Artist) -> None:
         """Let the Hangul in these artists be drawn by a font that has it."""
