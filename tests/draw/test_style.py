@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mibun as mb
+from mibun import learn
 from mibun.draw import words as words_module
 from mibun.draw.style import DARK, LIGHT, look_of, luminance
 from mibun.draw.words import KOREAN, Words, hangul_font
@@ -25,6 +26,9 @@ def bowl(x):
     return x[0] ** 2 + 2 * x[1] ** 2
 
 
+DATA = learn.load_digits()
+NETWORK = learn.Network([learn.Dense(64, 10)])
+HISTORY = learn.train(NETWORK, DATA, steps=60)
 #: Every picture, on the plane, with few evaluations.
 FLAT = {
     "function": lambda **more: mb.draw.function(math.sin, points=9, **more),
@@ -34,6 +38,16 @@ FLAT = {
     "contour": lambda **more: mb.draw.contour(bowl, points=9, **more),
     "field": lambda **more: mb.draw.field(bowl, points=3, **more),
     "path": lambda **more: mb.draw.path([[-1.0, 2.0], [0.0, 0.0]], bowl, points=9, **more),
+}
+FLAT |= {
+    "step_and_sigmoid": mb.draw.step_and_sigmoid,
+    "log_curve": mb.draw.log_curve,
+    "training": lambda **more: mb.draw.training(HISTORY, **more),
+    "accuracy": lambda **more: mb.draw.training(HISTORY, "accuracy", **more),
+    "digits": lambda **more: mb.draw.digits(np.zeros((0, 4)), **more),
+    "confusion": lambda **more: mb.draw.confusion(NETWORK, DATA, **more),
+    "weights": lambda **more: mb.draw.weights(NETWORK, **more),
+    "loss_landscape": lambda **more: mb.draw.loss_landscape(NETWORK, DATA, points=3, samples=9, **more),
 }
 SOLID = {"surface": lambda **more: mb.draw.surface(bowl, points=9, **more)}
 #: Pictures whose only words are the name of f and those of its axes.
@@ -99,12 +113,12 @@ def test_the_look_follows_the_background():
 def test_dark_pictures_have_light_lines(name):
     axes = new_axes(name, facecolor="black")
     axes.set_facecolor("black")
-    drawn = ALL[name](ax=axes)
+    ALL[name](ax=axes)
     for line in axes.get_lines():
         if line.get_linestyle() not in ("None", ":"):
             assert contrast(line.get_color(), "black") > 2
-    if drawn.artists.get("legend"):
-        for text in drawn.artists["legend"].get_texts():
+    if axes.get_legend():
+        for text in axes.get_legend().get_texts():
             assert contrast(text.get_color(), "black") > 7
 
 

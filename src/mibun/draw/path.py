@@ -20,7 +20,7 @@ from mibun.draw.sampling import (
     grid,
     values_of,
 )
-from mibun.draw.style import MARKERS, Look, Picture, axes_for, legend_of, look_of, require_matplotlib
+from mibun.draw.style import MARKERS, Look, Picture, axes_for, legend_of, look_of
 from mibun.draw.surfaces import Region, contour_lines, keep_shape, levels_of, name_axes
 from mibun.draw.words import Language, Words
 from mibun.errors import InputError
@@ -184,7 +184,6 @@ def _counted(given: Any, name: str, count: int) -> list[Any]:
 
 def _row(count: int, window: Window) -> list[Axes]:
     """Make a figure with panels in a row, as wide as what they show."""
-    require_matplotlib()
     from matplotlib import pyplot
 
     width, height = np.ptp(window, axis=1) if len(window) == 2 else (1.0, 1.0)

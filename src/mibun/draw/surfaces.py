@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.contour import QuadContourSet
 
-__all__ = ["contour", "contour_lines", "keep_shape", "levels_of", "name_axes", "surface"]
+__all__ = ["contour", "contour_areas", "contour_lines", "keep_shape", "levels_of", "name_axes", "surface"]
 
 Region = Any  # (low, high) for both, or one pair for each
 #: Levels of a contour, about.
@@ -147,7 +148,7 @@ def contour(
     chosen = levels_of(values) if levels is None else _checked_levels(levels)
     axes = axes_for(ax, (5.2, 4.6))
     look = look_of(axes)
-    areas = _areas(axes, (x0, x1, values), chosen)
+    areas = contour_areas(axes, (x0, x1, values), chosen)
     lines, labels = contour_lines(axes, look, (x0, x1, values), chosen, strong=True)
     name_axes(axes, f)
     keep_shape(axes, region)
@@ -177,10 +178,14 @@ def levels_of(values: Floats) -> Floats:
         return np.array([low])
     if np.median(known) - low > 0.1 * (high - low):
         return _inside(np.asarray(MaxNLocator(LEVELS).tick_values(low, high)), low, high)
-    start = float(f"{low:.2g}") if abs(low) > 1e-9 * high else 0.0
-    first = np.quantile(known - start, 0.02)
-    decades = np.arange(np.floor(np.log10(max(first, 1e-4 * (high - low)))), np.ceil(np.log10(high - start)) + 1)
-    return _inside(start + np.outer(10.0**decades, (1.0, 3.0)).ravel(), low, high)
+    least = max(float(np.quantile(known - low, 0.02)), 1e-4 * (high - low))
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(high - low)) + 1)
+    for steps in ((1.0, 3.0), (1.0, 2.0, 5.0)):
+        # Rounded to a tenth of the height above the least value, so that labels are short.
+        levels = _inside(np.array([np.round(low + step * 10.0**k, 1 - k) for k in powers for step in steps]), low, high)
+        if len(levels) > 6:
+            break
+    return levels
 
 
 def _inside(levels: Floats, low: float, high: float) -> Floats:
@@ -188,7 +193,7 @@ def _inside(levels: Floats, low: float, high: float) -> Floats:
     return kept if kept.size else np.array([(low + high) / 2])
 
 
-def _areas(axes: Axes, data: tuple[Floats, Floats, Floats], levels: Floats) -> QuadContourSet:
+def contour_areas(axes: Axes, data: tuple[Floats, Floats, Floats], levels: Floats) -> QuadContourSet:
     """Fill between the levels: each area a step lighter, whatever lies between them."""
     from matplotlib import colormaps
 

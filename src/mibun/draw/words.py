@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from mibun.draw.style import require_matplotlib
 from mibun.errors import InputError, MibunWarning
 
 if TYPE_CHECKING:
@@ -65,6 +66,40 @@ KOREAN: Final = {
     "diverged": "발산",
     "dead gradient": "기울기 소실",
     "stopped": "중단",
+    "steps": "갱신 횟수",
+    "epochs": "에폭",
+    "each step (last {last})": "갱신마다 (마지막 {last})",
+    "each step (none)": "갱신마다 (없음)",
+    "mean of {width} steps (last {last})": "{width}번의 평균 (마지막 {last})",
+    "no step was done": "갱신 없음",
+    "loss": "손실",
+    "Loss of each training step": "갱신마다의 손실",
+    "{name} (last {last} %)": "{name} (마지막 {last} %)",
+    "training": "훈련",
+    "validation": "검증",
+    "test": "시험",
+    "right answers": "정답률",
+    "Accuracy": "정확도",
+    "no images": "이미지 없음",
+    "step function: slopes {slopes}": "계단 함수: 기울기 {slopes}",
+    "sigmoid: slopes {slopes}": "시그모이드: 기울기 {slopes}",
+    "Why not accuracy: a step has no slope to follow": "왜 정확도가 아닌가: 계단에는 따라갈 기울기가 없다",
+    "y = {y}: loss −ln y = {loss}": "y = {y}: 손실 −ln y = {loss}",
+    "y, the probability that is given to the right answer": "y: 정답에 준 확률",
+    "Why log: little belief in what is right costs much": "왜 로그인가: 정답을 믿지 않을수록 손실이 크다",
+    "answer of the network": "신경망의 답",
+    "what it is": "정답",
+    "{right} of {total} right ({share} %)": "{total}개 중 {right}개 정답 ({share} %)",
+    "input": "입력",
+    "unit": "유닛",
+    "Weights of layer {layer}: dark −{most}, light +{most}": "층 {layer}의 가중치: 어두움 −{most}, 밝음 +{most}",
+    "way of the training": "훈련 경로",
+    "the network": "신경망",
+    "Loss around the weights": "가중치 주변의 손실",
+    "first random direction": "첫째 무작위 방향",
+    "second random direction": "둘째 무작위 방향",
+    "first direction of the way ({share} %)": "경로의 첫째 방향 ({share} %)",
+    "second direction of the way ({share} %)": "경로의 둘째 방향 ({share} %)",
 }
 #: Fonts with Hangul that systems bring or people install, the likeliest first; any other that has it will do.
 FAMILIES: Final = (
@@ -97,6 +132,8 @@ class Words:
     ------
     InputError
         If the language is another one.
+    MissingDependency
+        If matplotlib is not installed.
 
     Warns
     -----
@@ -107,6 +144,7 @@ class Words:
     def __init__(self, language: str) -> None:
         if language not in ("en", "ko"):
             raise InputError(f"language is {language!r}; expected 'en' or 'ko'")
+        require_matplotlib()
         self.font = hangul_font() if language == "ko" else None
         if language == "ko" and self.font is None:
             warnings.warn(MibunWarning(NO_FONT), stacklevel=3)
