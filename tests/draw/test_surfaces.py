@@ -84,7 +84,7 @@ def test_areas_are_lighter_where_f_is_larger(ax):
     [
         (lambda x: x[0] ** 2 + x[1] ** 2, (-3, 3), 2, 16),
         (rosenbrock, ((-2, 2), (-1, 3)), 0.5, 1000),
-        (lambda x: 5 + rosenbrock(x), ((-2, 2), (-1, 3)), 5.3, 1000),
+        (lambda x: 5 + rosenbrock(x), ((-2, 2), (-1, 3)), 6, 1000),
         (lambda x: math.sin(x[0]) * math.cos(x[1]), (-3, 3), -0.8, 0.8),
         (lambda x: 1e9 + x[0], (-1, 1), 1e9 - 0.8, 1e9 + 0.8),
     ],
