@@ -34,7 +34,7 @@ def test_the_line_goes_through_all_points_with_ring_and_star(ax):
     np.testing.assert_array_equal(line.get_xydata(), points)
     np.testing.assert_array_equal(ring.get_xydata(), points[:1])
     np.testing.assert_array_equal(star.get_xydata(), points[-1:])
-    assert entries(drawn) == ["(-3, 4): 40 steps"]
+    assert entries(drawn) == ["from (-3, 4): 40 steps"]
     levels = drawn.artists["contours"].levels
     for level, path in zip(levels, drawn.artists["contours"].get_paths(), strict=True):
         np.testing.assert_allclose(bowl(path.vertices.T), level, rtol=0.05)
@@ -56,7 +56,7 @@ def test_what_descend_returns_is_drawn_with_its_status(ax):
     points = way((-3, 4), 0.1, 3)
     made = SimpleNamespace(points=points, losses=np.array([bowl(x) for x in points]), status="stalled")
     drawn = mb.draw.path(made, ax=ax)
-    assert entries(drawn) == ["(-3, 4): 3 steps\nstalled"]
+    assert entries(drawn) == ["from (-3, 4): 3 steps\nstalled"]
     assert drawn.artists["contours"] is None
     listed = SimpleNamespace(points=list(points), losses=made.losses, status="converged")
     both = mb.draw.path([made, listed], bowl, labels=["first", "second"], ax=Figure().subplots())
@@ -66,7 +66,7 @@ def test_what_descend_returns_is_drawn_with_its_status(ax):
 @pytest.mark.parametrize("rate", [0.51, 0.9, 10.0])
 def test_a_path_that_runs_away_leaves_the_picture(ax, rate):
     drawn = mb.draw.path(way((-3, 4), rate, 200), bowl, ax=ax)
-    assert entries(drawn) == ["(-3, 4): 200 steps\nleaves the picture"]
+    assert entries(drawn) == ["from (-3, 4): 200 steps\nleaves the picture"]
     for (low, high), start in zip(drawn.numbers["region"], (-3, 4), strict=True):
         assert low < start < high
         assert high - low < 40
@@ -76,8 +76,22 @@ def test_a_path_that_runs_away_leaves_the_picture(ax, rate):
 def test_points_that_are_not_finite_are_gaps(ax):
     points = np.array([[1.0, 1.0], [0.5, 0.5], [np.inf, 2.0], [np.nan, np.nan]])
     drawn = mb.draw.path(points, bowl, ax=ax)
-    assert entries(drawn) == ["(1, 1): 3 steps\nleaves the picture"]
+    assert entries(drawn) == ["from (1, 1): 3 steps\nleaves the picture"]
     ax.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.45, 0.49])
+def test_a_path_that_swings_stays_in_the_picture(ax, rate):
+    drawn = mb.draw.path(way((-3, 4), rate, 300), bowl, ax=ax)
+    for (low, high), values in zip(drawn.numbers["region"], drawn.numbers["points"][0].T, strict=True):
+        assert low < values.min() <= values.max() < high
+    assert entries(drawn) == ["from (-3, 4): 300 steps"]
+
+
+def test_the_first_steps_of_a_long_path_are_all_marked(ax):
+    line = mb.draw.path(way((-3, 4), 0.01, 5000), bowl, ax=ax).artists["paths"][0]
+    assert line.get_markevery()[:60] == list(range(60))
+    assert 100 < len(line.get_markevery()) < 130
 
 
 def test_a_region_that_is_given_is_shown(ax):

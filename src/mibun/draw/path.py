@@ -31,16 +31,17 @@ if TYPE_CHECKING:
 __all__ = ["path", "paths"]
 
 Window = tuple[tuple[float, float], ...]
-#: Most points of a path that get a mark each.
+#: Points of a path that get a mark each, from the first on; of the others about as many in all.
 MARKS = 60
 #: Points farther away than so many windows are left out: no line can be drawn to them.
 FAR = 1e6
 
 
 class _Track(NamedTuple):
-    """One path: its label, its points (k, 2) or (k, 1), f there where it is known, and why it ended."""
+    """One path: its label, its start, its points (k, 2) or (k, 1), f there where it is known, and why it ended."""
 
     label: str
+    start: str
     points: Floats
     losses: Floats | None
     status: str
@@ -63,7 +64,7 @@ def path(
     ----------
     descents : Path, array of shape (k, 2) or (k,), or a list or dict of such
         What `mb.descend` returned, or plain points, in their order. Two numbers a point are drawn on the plane, one
-        number on the graph of f. The keys of a dict are labels.
+        number on the graph of f; in a list such paths have the shape (k, 1). The keys of a dict are labels.
     f : callable, optional
         The function that was descended, for the contours or the graph behind the paths. Default: none is drawn.
     region : (low, high) or ((low, high), (low, high)), optional
@@ -233,8 +234,14 @@ def _track(given: Any, label: str | None) -> _Track:
         raise InputError(f"a path starts at {points[0]}; expected finite numbers")
     losses = getattr(given, "losses", None)
     start = ", ".join(f"{number:.4g}" for number in points[0])
-    name = label or (f"({start})" if points.shape[1] == 2 else start)
-    return _Track(str(name), points, None if losses is None else np.asarray(losses), str(getattr(given, "status", "")))
+    start = f"({start})" if points.shape[1] == 2 else start
+    return _Track(
+        str(label or ""),
+        start,
+        points,
+        None if losses is None else np.asarray(losses),
+        str(getattr(given, "status", "")),
+    )
 
 
 # Drawing
@@ -290,7 +297,7 @@ def _window(tracks: list[_Track]) -> Window:
     home = np.concatenate([track.points[[0, _best(track)]] for track in tracks])
     size = float(np.ptp(home, axis=0).max()) or 2 * float(np.abs(home).max()) or 1.0
     every = np.concatenate([track.points for track in tracks])
-    near = every[np.all((every >= home.min(axis=0) - size / 2) & (every <= home.max(axis=0) + size / 2), axis=1)]
+    near = every[np.all((every >= home.min(axis=0) - size) & (every <= home.max(axis=0) + size), axis=1)]
     middle, wide = (near.min(axis=0) + near.max(axis=0)) / 2, np.ptp(near, axis=0)
     # No strip for a path along one axis, and some room for one that does not move.
     half = 1.12 * np.maximum(wide / 2, 0.3 * float(wide.max()) or size / 2)
@@ -359,8 +366,8 @@ def _draw_tracks(
         far = np.abs(points - (low + high) / 2) > FAR * (high - low)  # never where a side has no limits, nan
         shown = np.where(far.any(axis=1, keepdims=True), np.nan, points)
         outside = bool(((points[-1] < low) | (points[-1] > high) | ~np.isfinite(points[-1])).any())
-        every = max(1, len(points) // MARKS)
-        style = look.line(number + 1, marker=MARKERS[number % 4], markersize=4.5, markevery=every)
+        marked = [*range(len(points))[:MARKS], *range(MARKS, len(points), max(1, len(points) // MARKS))]
+        style = look.line(number + 1, marker=MARKERS[number % 4], markersize=4.5, markevery=marked)
         artists["paths"] += axes.plot(*shown.T, **style, label=_told(words, track, outside), zorder=4)
         colour = style["color"]
         ring = look.mark(0, color=look.background, markeredgecolor=colour, markersize=9, markeredgewidth=2)
@@ -388,7 +395,8 @@ def _free_corner(axes: Axes, artists: dict[str, Any]) -> str:
 def _told(words: Words, track: _Track, outside: bool) -> str:
     """Say where a path began, how long it was, and how it ended."""
     steps = len(track.points) - 1
-    text = words("{start}: {steps} steps", start=track.label, steps=f"{steps:,}")
+    name = track.label or words("from {start}", start=track.start)
+    text = words("{name}: {steps} steps", name=name, steps=f"{steps:,}")
     ended = [words.known(track.status)] if track.status else []
     ended += [words("leaves the picture")] if outside else []
     return f"{text}\n{', '.join(ended)}" if ended else text

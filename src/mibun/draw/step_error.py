@@ -30,7 +30,7 @@ __all__ = ["step_error"]
 
 EPS: Final = 2.0**-53
 #: Decades of the steps, in the unit of x, and the steps in each.
-DECADES: Final = (-20, 0)
+DECADES: Final = (-22, 0)
 PER_DECADE: Final = 8
 #: The notes' steps: the one that they take, and the one that they warn of.
 MARKS: Final = (1e-4, 1e-50)
@@ -122,7 +122,7 @@ def step_error(
     marked = _checked_marks(marks)
     steps = _steps(x, marked)
     errors = {course.name: np.abs(_differences(f, x, steps, course) - true) for course in COURSES}
-    axes = axes_for(ax, (6.0, 4.6))
+    axes = axes_for(ax, (5.6, 4.6))
     look = look_of(axes)
     floor = _scale(axes, steps, errors, found)
     artists: dict[str, Any] = {"truncation": [], "rounding": []}
@@ -144,7 +144,7 @@ def step_error(
     axes.set_xlabel(words("step h"))
     axes.set_ylabel(words("error of the slope"))
     axes.set_title(words("The step and the error at {name} = {x}", name=name, x=f"{x:.6g}"))
-    artists["legend"] = legend_of(axes, look, fontsize="x-small", loc="lower left")
+    artists["legend"] = legend_of(axes, look, fontsize=7.5, loc="lower left")
     words.dress(axes)
     numbers = {"steps": steps, "truth": true, "derivative": found}
     return Picture(axes, artists, numbers | {name.split()[0]: error for name, error in errors.items()})
