@@ -2,12 +2,11 @@
 
 import pytest
 
-matplotlib = pytest.importorskip("matplotlib")
-from matplotlib.figure import Figure  # noqa: E402
-
 
 @pytest.fixture
 def ax():
+    from matplotlib.figure import Figure
+
     return Figure(layout="constrained").subplots()
 
 

@@ -2,7 +2,8 @@
 
 With `ax=None` a new figure is made by pyplot, so that `plt.show()` shows it and `plt.close()` closes it; with your
 own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; without it a drawing raises
-`MissingDependency`.
+`MissingDependency`. Colours follow the background of the axes, as `plt.style.use("dark_background")` sets it;
+``language="ko"`` labels in Korean.
 """
 
 from mibun.draw.curves import function, tangent
