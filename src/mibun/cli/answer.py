@@ -18,7 +18,7 @@ from mibun.formula import Formula
 from mibun.methods import WORDS
 from mibun.result import Derivative, Status
 
-__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "read"]
+__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "prints_apart", "read"]
 
 #: Exit status where an element has no number that can be trusted; the number is printed all the same.
 DOUBTFUL: Final = 1
@@ -84,12 +84,12 @@ def options(command: Command) -> Command:
 def read(function: str, at: str) -> tuple[Callable[[Any], Any], Any]:
     """Read the function and the point; what a module prints while it is imported goes to stderr."""
     x = read_point(at)
-    with _prints_apart():
+    with prints_apart():
         return read_function(function), x
 
 
 @contextmanager
-def _prints_apart() -> Iterator[None]:
+def prints_apart() -> Iterator[None]:
     """Send to stderr what is printed meanwhile, so that stdout has the result and nothing else.
 
     Other processes, and code that is not Python, know stdout only by its number, so that is led there, too.
@@ -129,7 +129,7 @@ def answer(
     """
     settings = {key: given.pop(key) for key in EVALUATOR}
     try:
-        with _prints_apart(), warnings.catch_warnings(), Evaluator(**settings) as evaluator:
+        with prints_apart(), warnings.catch_warnings(), Evaluator(**settings) as evaluator:
             warnings.simplefilter("ignore", FunctionUnchanged)  # the status of every element says so
             d = verb(f, x, evaluator=None if evaluator.plain else evaluator, **given)
     except MibunError:

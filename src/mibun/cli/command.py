@@ -7,6 +7,7 @@ import click
 
 from mibun import __version__
 from mibun.cli.derivative import derivative
+from mibun.cli.draw import draw
 from mibun.cli.gradient import gradient
 from mibun.cli.hessian import hessian
 from mibun.cli.learn import learn
@@ -29,6 +30,7 @@ def mibun(context: click.Context) -> None:
 
 
 mibun.add_command(derivative)
+mibun.add_command(draw)
 mibun.add_command(gradient)
 mibun.add_command(hessian)
 mibun.add_command(learn)
