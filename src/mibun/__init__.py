@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mibun import book, draw, errors, learn
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
-    from mibun.descent.rules import Adam, GradientDescent, Momentum
+    from mibun.descent.rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp
     from mibun.hessians import hessian
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
     from mibun.result import Derivative, Status
 
 __all__ = [
+    "AdaGrad",
     "Adam",
     "Adaptive",
     "Backward",
@@ -27,6 +28,7 @@ __all__ = [
     "Forward",
     "GradientDescent",
     "Momentum",
+    "RMSProp",
     "Status",
     "book",
     "derivative",
@@ -46,7 +48,7 @@ __version__ = "0.1.0"
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
-    "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
+    "mibun.descent.rules": ("AdaGrad", "Adam", "GradientDescent", "Momentum", "RMSProp"),
     "mibun.hessians": ("hessian",),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),

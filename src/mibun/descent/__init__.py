@@ -1,5 +1,5 @@
 """Descent along gradients: the rules that turn a gradient into an update."""
 
-from mibun.descent.rules import Adam, GradientDescent, Momentum, Rule
+from mibun.descent.rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp, Rule
 
-__all__ = ["Adam", "GradientDescent", "Momentum", "Rule"]
+__all__ = ["AdaGrad", "Adam", "GradientDescent", "Momentum", "RMSProp", "Rule"]
