@@ -4,7 +4,8 @@
 be evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are
 their methods. `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions,
 `mibun.draw` the pictures. `descend` goes down along a gradient and says why that ended; its rules are
-`GradientDescent`, `Momentum`, `AdaGrad`, `RMSProp` and `Adam`. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
+`GradientDescent`, `Momentum`, `AdaGrad`, `RMSProp` and `Adam`. Each name is loaded on first use. `Derivative` is what
+every derivative comes back as, `Path` every descent.
 """
 
 import importlib
