@@ -58,8 +58,8 @@ class Course:
     points, looks
         One of each for every point.
     bends
-        Of each move from one point to the next the mean curvature of f along it, by the change of the slope; nan where
-        that is below its error.
+        Of moves from one point to the next the mean curvature of f along it, by the change of the slope; without those
+        of which that is below its error.
     rule : Rule
         How the gradient was followed.
     searched : bool
@@ -88,7 +88,8 @@ class Course:
     def add(self, x: Vector, look: Look) -> None:
         """Write down the next point."""
         if self.points:
-            self.bends.append(_bend(self.points[-1], x, self.looks[-1], look))
+            bend = _bend(self.points[-1], x, self.looks[-1], look)
+            self.bends += [] if math.isnan(bend) else [bend]
         self.points.append(x)
         self.looks.append(look)
 
@@ -147,9 +148,8 @@ class Course:
         return [after - before for before, after in pairwise(self.points[-last - 1 :])]
 
     def curvatures(self, last: int | None = None) -> Vector:
-        """Give the curvatures along all moves, or along the last ones, that are known."""
-        found = np.array(self.bends[-last if last else None :], np.float64)
-        return np.asarray(found[~np.isnan(found)])
+        """Give the curvatures along moves that are known, all or the last ones."""
+        return np.array(self.bends[-last if last else None :], np.float64)
 
 
 def _bend(x: Vector, new: Vector, before: Look, after: Look) -> float:

@@ -206,8 +206,6 @@ class _Descent:
         course = self.course
         course.points.pop()
         course.looks.pop()
-        if course.bends:
-            course.bends.pop()
         return self.go()
 
     def look(self) -> Verdict | None:

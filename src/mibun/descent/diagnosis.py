@@ -79,7 +79,9 @@ def critical_momentum(rule: Rule, curvature: float) -> float:
 def dead_gradient(course: Course) -> Verdict | None:
     """Find x + h == x: the difference is one of a number with itself."""
     x, look = course.points[-1], course.looks[-1]
-    dead = np.flatnonzero((x + look.steps == x) & (x - look.steps == x) & ~np.isfinite(look.gradient))
+    dead = np.flatnonzero(
+        (look.steps > 0) & (x + look.steps == x) & (x - look.steps == x) & ~np.isfinite(look.gradient)
+    )
     if not dead.size:
         return None
     i = int(dead[0])
@@ -108,7 +110,9 @@ def unmoved(course: Course) -> Verdict | None:
     """Find updates below the spacing of the floats of x."""
     needed = 1 if isinstance(course.rule, GradientDescent) else UNMOVED
     look, x = course.looks[-1], course.points[-1]
-    if course.updates < needed or course.sampled or not look.known.any() or any(map(np.any, course.moves(needed))):
+    if course.updates < needed or course.sampled or any(map(np.any, course.moves(needed))):
+        return None
+    if not (course.looks[-2].known.any() and look.known.any()):  # it was not told to
         return None
     i = int(np.argmax(np.abs(look.known)))
     return Verdict(

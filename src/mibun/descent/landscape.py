@@ -37,8 +37,6 @@ SPACING: Final = 1e-7
 NOISY: Final = 64
 #: An entry of x is almost 0 if it is below this share of what it was.
 NEAR: Final = 0.3
-#: Entries whose slope the budget of a gradient, not f, left unknown.
-LOST: Final = (Status.BUDGET_SPENT.code, Status.UNRESOLVED.code)
 
 
 class Spent(Exception):
@@ -221,8 +219,8 @@ class Landscape:
         return lambda moved: self.f(self.structure.unflatten(self.structure.flatten(moved) - shift)), shift
 
     def _lost(self, look: Look) -> bool:
-        """Whether noise may be what left a slope unknown."""
-        return bool((np.isin(look.codes, LOST) & np.isinf(look.error) & np.isfinite(look.gradient)).any())
+        """Whether noise may be what left a slope unknown: it can look like anything, a vertical tangent even."""
+        return math.isfinite(look.loss) and bool(np.isinf(look.error).any())
 
     def _given(self, x: Vector) -> Look:
         """Ask for the gradient that was given; of plain numbers the error is what rounding x and it makes."""

@@ -47,7 +47,8 @@ def still(course: Course) -> bool:
     known = course.curvatures(WINDOW)
     grain = float(known.max()) * course.grain if known.size and known.max() > 0 else 0.0
     floor = look.floor[free] + grain
-    return bool((np.abs(look.gradient[free]) <= floor).all()) and bool(np.isfinite(floor).all())
+    # an infinite error says that nothing is known, unless noise explains it
+    return bool((np.abs(look.gradient[free]) <= floor).all()) and (look.noisy or bool(np.isfinite(floor).all()))
 
 
 def _still_sampled(course: Course) -> bool:

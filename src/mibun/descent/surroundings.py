@@ -70,8 +70,13 @@ class Surroundings(NamedTuple):
 
     @property
     def rises(self) -> bool:
-        """Whether f surely rises in some direction."""
-        return any(bend.value > bend.error for bend in self.bends) or any(walk.change > 0 for walk in self.walks)
+        """Whether f surely rises: from x on in some direction, or somewhere in every direction."""
+        near = NEAREST * self.reach
+        return (
+            any(bend.value > bend.error for bend in self.bends)
+            or any(walk.change > 0 and walk.distance <= near for walk in self.walks)
+            or all(walk.change > 0 for walk in self.walks)
+        )
 
     @property
     def lowest(self) -> float:
