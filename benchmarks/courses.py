@@ -172,7 +172,22 @@ CLASSIC = (
 def random_cases(seed: int, count: int) -> Iterator[Case]:
     """Draw cases whose answer theory knows, the kinds in turn."""
     rng = np.random.default_rng(seed)
-    kinds = (_quadratic, _too_fast, _too_slow, _indefinite, _noisy, _boxed, _kinked, _stepped, _edge)
+    kinds = (
+        _quadratic,
+        _too_fast,
+        _too_slow,
+        _indefinite,
+        _noisy,
+        _boxed,
+        _kinked,
+        _stepped,
+        _edge,
+        _momentum,
+        _searched,
+        _given,
+        _swinging,
+        _single,
+    )
     for number in range(count):
         yield kinds[number % len(kinds)](rng)
 
@@ -261,3 +276,62 @@ def _edge(rng: np.random.Generator) -> Case:
     options = {"rule": Rate(1.0)}
     f = always(lambda x: pull * float(np.sum(x)) + sum(math.sqrt(entry) for entry in np.atleast_1d(x)))
     return Case("root, over its edge", f, start, options, S.NOT_FINITE)
+
+
+def _momentum(rng: np.random.Generator) -> Case:
+    """Stay below the largest stable rate of momentum, or go above it; only below there is an end in 2,000 steps."""
+    matrix, centre, offset, scale = _curved(rng, 0.1)
+    share, nesterov = rng.uniform(0.3, 0.9), bool(rng.integers(2))
+    stable = bool(rng.integers(2))
+    limit = 2 * (1 + share) / (1 + 2 * share if nesterov else 1)
+    rate = limit * (rng.uniform(0.1, 0.7) if stable else rng.uniform(1.1, 3)) / scale
+    options = {"rule": mb.Momentum(rate, momentum=share, nesterov=nesterov), "steps": 2000 if stable else 200}
+    name = f"quadratic, momentum {share:.2f}, {'' if stable else 'un'}stable"
+    start = centre + rng.normal(0, 3, centre.size)
+    return Case(name, always(_parabola(matrix, centre, offset)), start, options, S.CONVERGED if stable else S.DIVERGED)
+
+
+def _searched(rng: np.random.Generator) -> Case:
+    matrix, centre, offset, scale = _curved(rng, 0.1)
+    kind, rate = str(rng.choice(["armijo", "wolfe"])), 10 ** rng.uniform(-2, 2) / scale
+    options = {"rule": Rate(rate), "line_search": kind, "steps": 2000}
+    start = centre + rng.normal(0, 3, centre.size)
+    return Case(f"quadratic, {kind}", always(_parabola(matrix, centre, offset)), start, options, S.CONVERGED)
+
+
+def _given(rng: np.random.Generator) -> Case:
+    """Give the gradient, right or with the wrong sign."""
+    matrix, centre, offset, scale = _curved(rng, 0.1)
+    sign = float(rng.choice([1.0, -1.0]))
+    options = {"rule": Rate(0.8 / scale), "steps": 2000, "gradient": lambda x: sign * (matrix @ (x - centre))}
+    start = centre + rng.normal(0, 3, centre.size)
+    status = S.CONVERGED if sign > 0 else S.DIVERGED
+    return Case(
+        f"quadratic, gradient given ({sign:+.0f})", always(_parabola(matrix, centre, offset)), start, options, status
+    )
+
+
+def _swinging(rng: np.random.Generator) -> Case:
+    """Come within 2 % of the largest stable rate, with one entry, so that nothing else is slower."""
+    scale, centre = 10 ** rng.uniform(-2, 2), rng.normal(0, 2)
+    options = {"rule": Rate(rng.uniform(1.96, 1.9999) / scale)}
+    return Case(
+        "quadratic, near the limit",
+        always(lambda x: scale * (x - centre) ** 2 / 2),
+        centre + 3.0,
+        options,
+        S.OSCILLATING,
+    )
+
+
+def _single(rng: np.random.Generator) -> Case:
+    """Compute in float32, and take x as a structure."""
+    scale, centre = 10 ** rng.uniform(-1, 1), rng.normal(0, 2, (2, 2)).astype(np.float32)
+
+    def f(p: Any) -> Any:
+        return np.sum((p["W"] - centre) ** 2) * np.float32(scale / 2) + (p["b"] - 1) ** 2 * scale
+
+    start = {"W": centre + rng.normal(0, 2, (2, 2)).astype(np.float32), "b": 3.0}
+    return Case(
+        "structure of float32 and float64", always(f), start, {"rule": Rate(0.6 / scale), "steps": 500}, S.CONVERGED
+    )

@@ -70,6 +70,8 @@ class Course:
         Bounds of the points.
     tolerance : float, optional
         Norm of the gradient that is small enough.
+    units : float or vector
+        Relative spacing of the floats of each entry of x.
     name : str
         What messages call the function that is to be made small: "f", or "-f".
     """
@@ -80,6 +82,7 @@ class Course:
     lower: Vector | None = None
     upper: Vector | None = None
     tolerance: float | None = None
+    units: float | Vector = EPS
     name: str = "f"
     points: list[Vector] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
@@ -100,8 +103,8 @@ class Course:
 
     @property
     def eps(self) -> float:
-        """Relative spacing of the floats of x, and so what f can hold at best."""
-        return float(np.finfo(self.points[-1].dtype).eps)
+        """Largest relative spacing of the floats of x, and so what f can hold at best."""
+        return float(np.max(self.units))
 
     @property
     def updates(self) -> int:
@@ -136,8 +139,8 @@ class Course:
 
     @property
     def grain(self) -> float:
-        """How far x is from the nearest floats, or from the nearest points that f tells apart."""
-        return float(np.linalg.norm(np.spacing(np.abs(self.points[-1]))))
+        """How far x is from the points that are the nearest in floats."""
+        return float(np.linalg.norm(self.units * np.abs(self.points[-1])))
 
     def losses(self, last: int | None = None) -> Vector:
         """Give f at all points, or at the last ones."""

@@ -143,6 +143,7 @@ def descend(
         lower=lower,
         upper=upper,
         tolerance=None if tolerance is None else float(tolerance),
+        units=landscape.units,
         name="-f" if maximize else "f",
     )
     return _Descent(landscape, course, given.vector, steps, line_search, callback).path()

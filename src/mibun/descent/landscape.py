@@ -22,7 +22,7 @@ from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Serial
 from mibun.given import Given
 from mibun.hessians import hessian
-from mibun.plan import coordinatewise
+from mibun.plan import coordinatewise, unit
 from mibun.result import Derivative
 from mibun.status import Status, StatusArray
 from mibun.structure import Structure
@@ -64,6 +64,11 @@ class Landscape:
         self.f, self.method, self.slopes, self.budget = f, method, slopes, budget
         self.structure = given.structure
         self.sign = -1.0 if maximize else 1.0
+        self.units = np.empty(given.structure.size)
+        for leaf in given.structure.leaves:
+            self.units[leaf.slice] = unit(leaf.dtype)
+        self.eps = float(self.units.max())
+        self.size = 0.0
         self.limits = None if given.unbounded else _inward(given)
         self.evaluations = 0
         self.noise: float | None = None
@@ -125,8 +130,11 @@ class Landscape:
         """Measure the noise of f near x: its standard deviation, 0 where it is nothing but rounding."""
         way = self.rng.choice(np.array([-1.0, 1.0]), x.size) * SPACING * np.maximum(np.abs(x), 1.0)
         values = [self.tried(self.inside(x + k * way)) for k in range(POINTS)]
-        level = noise_level(values)
-        return level if level > NOISY * EPS * max(map(abs, values)) else 0.0
+        return self._above_rounding(noise_level(values))
+
+    def _above_rounding(self, level: float) -> float:
+        """Give a level of noise, or 0 where it is no more than the rounding of what f has been."""
+        return level if level > NOISY * self.eps * self.size else 0.0
 
     def along(self, x: Vector, direction: Vector, order: int) -> Derivative:
         """Differentiate f along a direction, of any length, with respect to the distance in units of it."""
@@ -177,11 +185,12 @@ class Landscape:
 
     def _by_differences(self, x: Vector) -> Look:
         look, level = self._differences(x)
+        self.size = max(self.size, abs(look.loss))
         if self.noise is None and (level or self._lost(look)):
-            self.noise = max(level, self.measured_noise(x)) or None
+            self.noise = max(self._above_rounding(level), self.measured_noise(x)) or None
             if self.noise is not None and self._lost(look):
                 look, _ = self._differences(x)
-        return look
+        return look._replace(noisy=self.noise is not None)
 
     def _differences(self, x: Vector) -> tuple[Look, float]:
         """Find the gradient by differences, and what noise that met."""
@@ -247,6 +256,7 @@ class Landscape:
         """Estimate the gradient along random directions."""
         loss = self.value(x)
         if self.spread is None:
+            self.size = abs(loss)
             self.noise = self.measured_noise(x)
             self.spread = spread(x, loss, self.noise)
         noise = max(self.noise or 0.0, EPS * abs(loss))
@@ -272,8 +282,7 @@ class Landscape:
         steps = np.full(slope.shape, math.nan) if found.step is None else flat(found.step, dtype=np.float64)
         resolution = max(float(found.noise or 0.0), self.noise or 0.0, EPS * abs(fx))
         notes = tuple(str(note) for note in found.notes)
-        noisy = self.noise is not None or Status.NOISY.code in codes
-        return Look(self.sign * fx, slope, error, error, resolution, noisy, codes, steps, notes)
+        return Look(self.sign * fx, slope, error, error, resolution, self.noise is not None, codes, steps, notes)
 
     def _vector(self, found: Any) -> Vector:
         """Read a gradient that was given."""
