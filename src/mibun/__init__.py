@@ -2,9 +2,11 @@
 
 `derivative`, `partial`, `mixed`, `gradient`, `directional`, `jacobian`, `vjp` and `hessian` differentiate what can only
 be evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are
-their methods, and an `Evaluator` has f evaluated by workers, and its values kept in a store. `mibun.learn` trains
-networks by numerical gradients, `mibun.book` has the notes' own functions, `mibun.draw` the pictures. Each name is
-loaded on first use. `Derivative` is what every derivative comes back as.
+their methods, and an `Evaluator` has f evaluated by workers, and its values kept in a store. `check` says whether a
+derivative that somebody wrote is right. `descend` goes down along a gradient and says why that ended; its rules are
+`GradientDescent`, `Momentum`, `AdaGrad`, `RMSProp` and `Adam`. `mibun.learn` trains networks by numerical gradients,
+`mibun.scipy`, `mibun.torch` and `mibun.jax` are bridges, `mibun.book` has the notes' own functions, `mibun.draw` the
+pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as, `Path` every descent.
 """
 
 import importlib
@@ -14,13 +16,17 @@ if TYPE_CHECKING:
     from mibun import book, draw, errors, jax, learn, scipy, torch
     from mibun.checker import CheckReport, check
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
-    from mibun.descent.rules import Adam, GradientDescent, Momentum
+    from mibun.descent.descend import descend
+    from mibun.descent.path import Path, PathStatus
+    from mibun.descent.rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp
+    from mibun.descent.spsa import SPSA
     from mibun.evaluate.evaluator import Evaluator
     from mibun.hessians import hessian
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
     from mibun.result import Derivative, Status
 
-__all__ = [
+__all__ = [  # noqa: RUF022  SPSA is a class, no constant
+    "AdaGrad",
     "Adam",
     "Adaptive",
     "Backward",
@@ -32,10 +38,15 @@ __all__ = [
     "Forward",
     "GradientDescent",
     "Momentum",
+    "Path",
+    "PathStatus",
+    "RMSProp",
+    "SPSA",
     "Status",
     "book",
     "check",
     "derivative",
+    "descend",
     "directional",
     "draw",
     "errors",
@@ -56,7 +67,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "mibun.checker": ("CheckReport", "check"),
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
-    "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
+    "mibun.descent.descend": ("descend",),
+    "mibun.descent.path": ("Path", "PathStatus"),
+    "mibun.descent.rules": ("AdaGrad", "Adam", "GradientDescent", "Momentum", "RMSProp"),
+    "mibun.descent.spsa": ("SPSA",),
     "mibun.evaluate.evaluator": ("Evaluator",),
     "mibun.hessians": ("hessian",),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),

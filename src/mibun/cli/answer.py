@@ -18,7 +18,7 @@ from mibun.formula import Formula
 from mibun.methods import WORDS
 from mibun.result import Derivative, Status
 
-__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "prints_apart", "read"]
+__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "prints_apart", "read", "show", "told_order"]
 
 #: Exit status where an element has no number that can be trusted; the number is printed all the same.
 DOUBTFUL: Final = 1
@@ -81,9 +81,9 @@ def options(command: Command) -> Command:
     return click.argument("function")(command)
 
 
-def read(function: str, at: str) -> tuple[Callable[[Any], Any], Any]:
+def read(function: str, at: str, option: str = "--at") -> tuple[Callable[[Any], Any], Any]:
     """Read the function and the point; what a module prints while it is imported goes to stderr."""
-    x = read_point(at)
+    x = read_point(at, option)
     with prints_apart():
         return read_function(function), x
 
@@ -136,10 +136,16 @@ def answer(
         raise
     except (Exception, SystemExit) as error:
         raise refused(short(function.strip()), error) from error
-    _show(json.dumps(d.to_dict(), allow_nan=False) if as_json else _told(d))
-    if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict) and not as_json:
-        click.echo(f"The order is {', '.join(f.variables)}.")
+    show(json.dumps(d.to_dict(), allow_nan=False) if as_json else _told(d))
+    if not as_json:
+        told_order(f, x)
     return 0 if d.passes else DOUBTFUL
+
+
+def told_order(f: Callable[[Any], Any], x: Any) -> None:
+    """Say which value of x is which variable of a formula, where it was given without names."""
+    if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict):
+        click.echo(f"The order is {', '.join(f.variables)}.")
 
 
 def _told(d: Derivative) -> str:
@@ -164,7 +170,7 @@ def _occurs(tree: Any, status: Status) -> bool:
     return tree is status if isinstance(tree, Status) else status in tree.counts()
 
 
-def _show(text: str) -> None:
+def show(text: str) -> None:
     """Print, in letters that the terminal has."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
