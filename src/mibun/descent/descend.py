@@ -15,6 +15,7 @@ from mibun.descent.rules import GradientDescent, Rule, choose_rule
 from mibun.descent.settle import finished, jumps, mistaken, runaway, settled, still, unfinished
 from mibun.descent.spsa import SPSA
 from mibun.errors import InputError
+from mibun.evaluate.calls import one_point_at_a_time
 from mibun.evaluate.serial import OUTSIDE, shown
 from mibun.given import taken
 from mibun.options import asked
@@ -37,6 +38,7 @@ def descend(
     bounds: Any = None,
     tolerance: float | None = None,
     callback: Callable[[Progress], object] | None = None,
+    evaluator: Any = None,
     budget: int | None = None,
 ) -> Path:
     """Go down along the gradient of f, point by point, and say why that ended.
@@ -71,6 +73,9 @@ def descend(
         error.
     callback : callable, optional
         Called with a `Progress` at every point; it stops the descent by raising StopIteration.
+    evaluator : Evaluator, optional
+        Who evaluates f: a gradient's points at once, by its workers; with a store a descent that was cut off goes on
+        where it was, as it repeats no evaluation.
     budget : int, optional
         Most evaluations, never passed.
 
@@ -98,7 +103,7 @@ def descend(
     measured once, and a gradient keeps to it.
 
     Gradient descent is slow on hard smooth problems; that is no fault of the gradient. There,
-    ``scipy.optimize.minimize(f, x0, jac=lambda x: mb.gradient(f, x).value)`` needs far fewer steps.
+    ``scipy.optimize.minimize(f, x0, jac=mb.scipy.jac(f))`` needs far fewer steps.
 
     Examples
     --------
@@ -134,9 +139,19 @@ def descend(
     if callback is not None and not callable(callback):
         raise InputError(f"callback is {callback!r}; expected a function of a Progress, or None")
     given = taken(x0, bounds)
-    landscape = Landscape(f, given, method, gradient, bool(maximize), budget)
+    with one_point_at_a_time(f, evaluator) as here:
+        remote = None if evaluator is None else (f, evaluator)
+        landscape = Landscape(here, given, method, gradient, bool(maximize), budget, remote)
+        course = _course(landscape, rule, line_search, gradient, tolerance, maximize)
+        return _Descent(landscape, course, given.vector, steps, line_search, callback).path()
+
+
+def _course(
+    landscape: Landscape, rule: Rule, line_search: str | None, gradient: Any, tolerance: float | None, maximize: bool
+) -> Course:
+    """Begin a record."""
     lower, upper = landscape.limits or (None, None)
-    course = Course(
+    return Course(
         rule=rule,
         searched=line_search is not None,
         sampled=isinstance(gradient, SPSA),
@@ -146,7 +161,6 @@ def descend(
         units=landscape.units,
         name="-f" if maximize else "f",
     )
-    return _Descent(landscape, course, given.vector, steps, line_search, callback).path()
 
 
 class _Descent:

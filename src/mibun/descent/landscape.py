@@ -49,6 +49,7 @@ class Landscape:
     Parameters
     ----------
     f : callable
+        Evaluated here, one point at a time.
     given : Given
         Where the descent starts, with its bounds.
     method, slopes
@@ -56,11 +57,21 @@ class Landscape:
     maximize : bool
         f is to be made large: everything else sees -f.
     budget : int, optional
+    remote : (callable, Evaluator), optional
+        The same function, and who evaluates many of its points at once.
     """
 
     def __init__(
-        self, f: Callable[[Any], Any], given: Given, method: Any, slopes: Any, maximize: bool, budget: int | None
+        self,
+        f: Callable[[Any], Any],
+        given: Given,
+        method: Any,
+        slopes: Any,
+        maximize: bool,
+        budget: int | None,
+        remote: tuple[Callable[[Any], Any], Any] | None = None,
     ) -> None:
+        self.remote = remote
         self.f, self.method, self.slopes, self.budget = f, method, slopes, budget
         self.structure = given.structure
         self.sign = -1.0 if maximize else 1.0
@@ -200,10 +211,13 @@ class Landscape:
         bounds = None
         if self.limits is not None:
             bounds = tuple(self.structure.unflatten(limit + shift, cast=False) for limit in self.limits)
+        # a store knows f by its points, not by those that are moved
+        f, evaluator = self.remote if self.remote is not None and f is self.f else (f, None)
         with self._quiet():
             found = gradient(
                 f,
                 self.point(x + shift),
+                evaluator=evaluator,
                 method=self.method,
                 bounds=bounds,
                 noise=self.noise,

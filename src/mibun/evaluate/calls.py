@@ -18,7 +18,7 @@ from mibun.structure import Structure
 if TYPE_CHECKING:
     from mibun.evaluate.session import Counts, Session
 
-__all__ = ["Calls", "calling", "one_evaluator"]
+__all__ = ["Calls", "calling", "one_evaluator", "one_point_at_a_time"]
 
 Several = TypeVar("Several", bound=Any)
 
@@ -135,14 +135,42 @@ def calling(f: Callable[[Any], Any], options: Wanted) -> Calls:
         from mibun.evaluate.evaluator import Evaluator
 
         own = evaluator = Evaluator(workers)
-    elif not hasattr(evaluator, "session"):
-        raise InputError(
-            f"evaluator is {evaluator!r}; expected an Evaluator(workers=..., store=...); a number of processes is "
-            "workers=4"
-        )
+    refuse_others(evaluator)
     if evaluator.plain:
         return Calls(f, bool(options.vectorized), evaluator.counts)
     return _Elsewhere(evaluator.session(f, bool(options.vectorized)), bool(options.vectorized), own)
+
+
+def refuse_others(evaluator: Any) -> None:
+    """Refuse what is no evaluator."""
+    if not hasattr(evaluator, "session"):
+        raise InputError(
+            f"evaluator is {evaluator!r}; expected an Evaluator(workers=..., store=...); a number of processes is "
+            "workers=4, or evaluator=Evaluator(4)"
+        )
+
+
+@contextmanager
+def one_point_at_a_time(f: Callable[[Any], Any], evaluator: Any) -> Iterator[Callable[[Any], Any]]:
+    """Give f, evaluated by an evaluator if there is one.
+
+    A store knows f by its points. So where a verb is given a function of something else, as of the distance along a
+    line, that function calls this one, and the verb gets no evaluator.
+    """
+    if evaluator is None:
+        yield f
+        return
+    refuse_others(evaluator)
+    if evaluator.plain:
+        yield _counted(f, evaluator.counts)
+        return
+    from mibun.evaluate.served import one_by_one
+
+    session = evaluator.session(f, told=False)
+    try:
+        yield one_by_one(session)
+    finally:
+        session.close()
 
 
 @contextmanager

@@ -144,8 +144,8 @@ class Evaluator:
             self._store.close()
             self._store = None
 
-    def session(self, f: Callable[[Any], Any], vectorized: bool = False) -> Session:
-        """Begin the evaluations of one call of a verb.
+    def session(self, f: Callable[[Any], Any], vectorized: bool = False, told: bool = True) -> Session:
+        """Begin the evaluations of one call of a verb; `told`: with the progress line, if there is one.
 
         Raises
         ------
@@ -168,5 +168,5 @@ class Evaluator:
 
             self._store = self._store or Store(store, name)
             run = self._store.run(None if isinstance(self._crew, Batch) else f, stacklevel=STACK)
-        line = ProgressLine(name or "") if self._progress else None
+        line = ProgressLine(name or "") if told and self._progress else None
         return Session(self._crew, Shipped(f), self.counts, run, line, self._patient)

@@ -21,7 +21,7 @@ from mibun.evaluate.vectorized import Vectorized, first_of
 from mibun.plan import Plan
 from mibun.structure import Structure
 
-__all__ = ["Served", "ServedColumns", "ServedStacks"]
+__all__ = ["Served", "ServedColumns", "ServedStacks", "one_by_one"]
 
 #: A function that holds another one as its `f`: what it makes of the values of that one is what is differentiated.
 Weighing = Any
@@ -180,6 +180,19 @@ class ServedStacks(Vectorized):
         if self.f == self._given:
             return self._value
         return self.f(self.plan.stack(at[good], moved[good]))
+
+
+def one_by_one(session: Session) -> Callable[[Any], Any]:
+    """Give a function of one point after the other whose values come through a session."""
+
+    def f(x: Any) -> Any:
+        (outcome,) = session.outcomes([x], [0])
+        with at_x():
+            if outcome.status != "ok":
+                raise_again(outcome, session.patient)
+        return outcome.value
+
+    return f
 
 
 @contextmanager
