@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.chain.choice import chain_asked
 from mibun.conversation import Method, Request, Together
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Led, Serial, Vectorized, alone, lead
@@ -342,6 +343,11 @@ def gradient(
     (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    wish = chain_asked(options)
+    if wish is not None:
+        from mibun.chain.method import chain_gradient
+
+        return chain_gradient(f, x, wish)
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     plan = coordinatewise(given.structure, given.vector)
@@ -420,6 +426,11 @@ def jacobian(
     (298, 7.0, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    wish = chain_asked(options)
+    if wish is not None and sparsity is None:
+        from mibun.chain.method import chain_jacobian
+
+        return chain_jacobian(f, x, wish)
     chosen, request = asked(f, *options)
     if sparsity is not None:
         return sparse_jacobian(f, x, sparsity, chosen, request, options)
@@ -480,6 +491,11 @@ def vjp(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    wish = chain_asked(options)
+    if wish is not None:
+        from mibun.chain.method import chain_vjp
+
+        return chain_vjp(f, x, cotangent, wish)
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")

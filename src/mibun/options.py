@@ -12,7 +12,7 @@ from mibun.methods import choose_method
 from mibun.result import Derivative
 from mibun.structure import Structure
 
-__all__ = ["Options", "asked", "documented", "multi_index", "ordered"]
+__all__ = ["Options", "asked", "documented", "multi_index", "ordered", "tolerances"]
 
 DEFAULT: Final = Request()
 #: Order of a derivative, by the circle.
@@ -89,9 +89,7 @@ def asked(
         and type(vectorized) is bool
     ):
         return choose_method(method), DEFAULT
-    for name, given in (("rtol", rtol), ("atol", atol), ("noise", noise)):
-        if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
-            raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
+    tolerances(Options(method, rtol, atol, bounds, noise, budget, vectorized))
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | np.integer) or budget < 1):
         raise InputError(f"budget is {budget!r}; expected a whole number of evaluations, at least 1")
     if not isinstance(vectorized, bool | np.bool_):
@@ -99,6 +97,14 @@ def asked(
     most = DEFAULT.budget if budget is None else min(int(budget), DEFAULT.budget)
     level_given = None if noise is None else float(noise)
     return choose_method(method), Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most)
+
+
+def tolerances(options: Options) -> None:
+    """Check what is to be a number of at least 0."""
+    for name in ("rtol", "atol", "noise"):
+        given = getattr(options, name)
+        if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
+            raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
 
 
 def ordered(method: Method, request: Request, order: Any) -> Request:

@@ -32,6 +32,8 @@ WORDS: Final[dict[str, Method]] = {
     "complex": ComplexStep(),
 }
 
+CHAIN: Final = 'method="chain" differentiates by gradient, jacobian, vjp and hessian alone; write "adaptive" here'
+
 
 def choose_method(method: Any) -> Method:
     """Give the method that a word or a value means.
@@ -53,6 +55,8 @@ def choose_method(method: Any) -> Method:
     >>> print(choose_method("central"))
     Central()
     """
+    if (isinstance(method, str) and method == "chain") or type(method).__name__ == "Chain":
+        raise InputError(CHAIN)
     if isinstance(method, str):
         chosen = WORDS.get(method)
         if chosen is None:

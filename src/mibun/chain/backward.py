@@ -1,0 +1,168 @@
+"""Record f, and walk back from its result to x: cotangents along the tape, from its end to its beginning."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mibun.chain import algebra, composed, elementary, linear, moving, products, selecting, ufuncs  # noqa: F401 (rules)
+from mibun.chain.array import Recorded, constant
+from mibun.chain.bounds import errors_of, pull_back_with_bounds
+from mibun.chain.refuse import refusal
+from mibun.chain.tape import Array, Node, Tape, give
+from mibun.errors import InputError
+from mibun.evaluate.serial import located, shown
+from mibun.structure import Structure
+
+__all__ = ["Pulled", "Taped", "pulled", "taped", "value_in"]
+
+
+class Taped(NamedTuple):
+    """What f did at x."""
+
+    tape: Tape
+    leaves: list[Recorded]
+    layout: Structure  #: of f(x)
+    results: list[Any]  #: what f returned, leaf by leaf; recorded where it depends on x
+
+
+class Pulled(NamedTuple):
+    """A gradient, leaf by leaf: values, bounds, and whether anything of f(x) depends on the leaf."""
+
+    values: list[Any]
+    errors: list[Any]
+    reached: list[bool]
+
+
+def taped(f: Callable[[Any], Any], structure: Structure, values: Sequence[Any]) -> Taped:
+    """Record f.
+
+    Parameters
+    ----------
+    f : callable
+    structure : Structure
+        Of x.
+    values : sequence
+        The leaves of x, of the dtypes that f is to get.
+    """
+    tape = Tape()
+    leaves = [Recorded(value, None, (), None, True, tape) for value in values]
+    try:
+        with np.errstate(all="ignore"):
+            result = f(structure.build(leaves))
+            if tape.refused is not None:
+                raise tape.refused
+            layout, results = _results(result, tape)
+    except Exception as reason:
+        tape.close()
+        if tape.refused is not None and reason is not tape.refused:
+            raise tape.refused from reason
+        located(reason, f"f raised this while it was recorded, at x = {shown(structure.build(list(values)))}")
+        raise
+    return Taped(tape, leaves, layout, results)
+
+
+def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
+    """Take apart what f returned; its structure is that of the values."""
+    parts: list[Any] = []
+
+    def settle(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: settle(value) for key, value in part.items()}
+        if isinstance(part, tuple) and hasattr(part, "_fields"):
+            return type(part)(*map(settle, part))
+        if isinstance(part, list | tuple) and any(map(_holds_array, part)):
+            return type(part)(map(settle, part))
+        made = part if isinstance(part, Recorded) else constant(part)
+        if isinstance(made, Recorded) and made.tape is not tape:
+            raise refusal(
+                "a chain inside a chain, whose f uses a recorded array of the outer one,",
+                'write mb.chain.hvp, or mb.hessian(..., method="chain"), for second derivatives',
+            )
+        parts.append(made)
+        return value_in(made)
+
+    values = settle(result)
+    layout = Structure.of(values, name="f(x)")
+    if layout.dtype.kind == "c":
+        raise InputError('f(x) is complex; method="chain" differentiates real numbers, write method="adaptive"')
+    return layout, parts
+
+
+def _holds_array(part: Any) -> bool:
+    """Whether a list with this entry is a structure, as it is with an ndarray in its place."""
+    if isinstance(part, list | tuple):
+        return any(map(_holds_array, part))
+    return isinstance(part, dict | np.ndarray) or (isinstance(part, Recorded) and part.ndim > 0)
+
+
+def value_in(part: Any) -> Any:
+    """Give the value of a recorded array, and anything else as it is."""
+    return part.value if isinstance(part, Node) else part
+
+
+def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = True) -> list[Pulled]:
+    """Walk back from f(x), once for each cotangent, and let go of the tape.
+
+    Parameters
+    ----------
+    record : Taped
+    cotangents : iterable of arrays
+        Flat, as f(x) is laid out.
+    errors : bool
+        Whether to bound what is lost.
+    keep : bool
+        False: there is one cotangent, and every node is let go as soon as it has passed it on.
+    """
+    tape, leaves = record.tape, record.leaves
+    found = []
+    with np.errstate(all="ignore"):
+        off = errors_of(tape.nodes) if errors else {}
+        for cotangent in cotangents:
+            _seed(record, cotangent)
+            gaps: dict[int, Array] = {}
+            if errors:
+                pull_back_with_bounds(tape.nodes, off, gaps)
+            else:
+                pull_back(tape.nodes, keep)
+            found.append(_collected(leaves, gaps, errors))
+    tape.close()
+    return found
+
+
+def pull_back(nodes: list[Node], keep: bool) -> None:
+    """Walk back, and leave in each leaf its cotangent; None where it is not reached."""
+    for node in reversed(nodes) if keep else _taken(nodes):
+        g = node.cotangent
+        if g is not None:
+            node.cotangent = None
+            node.owned = False
+            node.rule.pull(node, g, give)
+
+
+def _taken(nodes: list[Node]) -> Iterator[Node]:
+    while nodes:
+        yield nodes.pop()
+
+
+def _seed(record: Taped, cotangent: Any) -> None:
+    """Put the cotangent where the way back begins."""
+    for leaf, result in zip(record.layout.leaves, record.results, strict=True):
+        if isinstance(result, Recorded) and result.live:
+            part = np.reshape(cotangent[leaf.slice], leaf.shape)
+            give(result, part.astype(np.result_type(result.value), copy=False)[()])
+
+
+def _collected(leaves: Sequence[Recorded], gaps: dict[int, Array], errors: bool) -> Pulled:
+    """Take what was left in the leaves."""
+    values, bounds, reached = [], [], []
+    for leaf in leaves:
+        g, gap = leaf.cotangent, gaps.get(id(leaf))
+        leaf.cotangent, leaf.owned = None, False
+        reached.append(g is not None)
+        values.append(np.zeros(leaf.shape) if g is None else g)
+        if errors or g is None:
+            bounds.append(np.zeros(leaf.shape) if gap is None else gap)
+        else:
+            bounds.append(np.broadcast_to(np.inf, leaf.shape))
+    return Pulled(values, bounds, reached)

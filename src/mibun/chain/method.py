@@ -1,0 +1,207 @@
+"""The verbs by the chain: f is recorded once, and its derivatives come from the recording.
+
+Gradient, vector-Jacobian product and Jacobian differ in the cotangents with which the way back begins.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mibun.chain.backward import Pulled, Taped, pulled, taped, value_in
+from mibun.chain.choice import Wish
+from mibun.chain.verify import verified
+from mibun.errors import FunctionUnchanged, InputError
+from mibun.evaluate.gather import Arrange, values_first
+from mibun.given import Given, taken
+from mibun.result import Derivative
+from mibun.status import Note, Status
+from mibun.structure import Structure
+
+__all__ = ["chain_gradient", "chain_jacobian", "chain_vjp", "value_and_gradient"]
+
+
+class Asked(NamedTuple):
+    """What is to be differentiated, where and how, and what was recorded there."""
+
+    f: Callable[[Any], Any]
+    given: Given
+    wish: Wish
+    record: Taped
+
+
+def chain_gradient(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
+    """Differentiate a function that returns one number."""
+    asked = _asked(f, x, wish)
+    layout = asked.record.layout
+    if layout.size != 1:
+        raise InputError(
+            f"f returned {layout.size} numbers at x, {layout}; gradient and hessian are those of one number, "
+            "use jacobian, or vjp with a cotangent"
+        )
+    (found,) = pulled(asked.record, [np.ones(1)], wish.errors)
+    fx = float(_flat(asked.record)[0])
+    return _result(asked, [found], _as_x(asked.given), _verify(asked, found, np.ones(1)), fx)
+
+
+def chain_vjp(f: Callable[[Any], Any], x: Any, cotangent: Any, wish: Wish) -> Derivative:
+    """Multiply the transposed Jacobian by a cotangent."""
+    asked = _asked(f, x, wish)
+    layout = asked.record.layout
+    weights = layout.flatten(cotangent, dtype=np.float64, name="cotangent")
+    if not np.isfinite(weights).all():
+        raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
+    (found,) = pulled(asked.record, [weights], wish.errors)
+    evaluations = _verify(asked, found, weights)
+    return _result(asked, [found], _as_x(asked.given), evaluations, layout.unflatten(_flat(asked.record), cast=False))
+
+
+def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
+    """Differentiate every number that f returns: one way back for each."""
+    asked = _asked(f, x, wish)
+    layout = asked.record.layout
+    rows = pulled(asked.record, np.eye(layout.size), wish.errors)
+    weights = np.random.default_rng(0).uniform(0.5, 1.0, layout.size)
+    weights /= np.maximum(np.abs(_flat(asked.record)), 1e-300)  # so that no number hides another one
+    evaluations = _verify(asked, _weighed(rows, weights), weights)
+    fx = layout.unflatten(_flat(asked.record), cast=False)
+    return _result(asked, rows, values_first(asked.given.structure, layout), evaluations, fx)
+
+
+def value_and_gradient(f: Callable[[Any], Any], x: Any) -> tuple[float, Any]:
+    """Give f(x) and its gradient as plain numbers: the inner loop, without bounds, verification or status.
+
+    Parameters
+    ----------
+    f : callable
+        From x to one number, written with NumPy.
+    x : number, array or structure
+        As in `mibun.gradient`.
+
+    Returns
+    -------
+    value : float
+    gradient : like x
+        Plain arrays, in the precision in which f computes.
+
+    Raises
+    ------
+    InputError
+        If f does not return one number, or does what cannot be recorded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mibun import chain
+    >>> value, gradient = chain.value_and_gradient(lambda p: np.sum(np.exp(p["a"]) * p["b"]), {"a": np.ones(2), "b": 3.0})
+    >>> bool(abs(value - 6 * np.e) < 1e-14), bool(abs(gradient["b"] - 2 * np.e) < 1e-14)
+    (True, True)
+    """
+    structure = Structure.of(x)
+    values = [
+        np.asarray(part, leaf.dtype)[()] for part, leaf in zip(structure.parts(x), structure.leaves, strict=True)
+    ]
+    record = taped(f, structure, values)
+    if record.layout.size != 1:
+        raise InputError(f"f returned {record.layout.size} numbers, {record.layout}; expected one")
+    (found,) = pulled(record, [np.ones(1)], errors=False, keep=False)
+    return float(np.reshape(value_in(record.results[0]), ())), structure.build(found.values)
+
+
+def _asked(f: Callable[[Any], Any], x: Any, wish: Wish) -> Asked:
+    """Check x, and record f there."""
+    if not callable(f):
+        raise InputError(f"f is {f!r}; expected a function, then x: gradient(f, x)")
+    given = taken(x, None)
+    point = given.structure.unflatten(given.vector)
+    leaves = [np.asarray(part)[()] for part in given.structure.parts(point)]
+    return Asked(f, given, wish, taped(f, given.structure, leaves))
+
+
+def _flat(record: Taped) -> Any:
+    """Give f(x) as a flat vector."""
+    values = [np.asarray(value_in(result)).reshape(-1) for result in record.results]
+    return np.concatenate(values).astype(np.result_type(record.layout.dtype, np.float64), copy=False)
+
+
+def _as_x(given: Given) -> Arrange:
+    return lambda matrix: given.structure.unflatten(matrix[:, 0], cast=False)
+
+
+def _weighed(rows: Sequence[Pulled], weights: Any) -> Pulled:
+    """Sum rows of a Jacobian."""
+    values, errors = zip(*((row.values, row.errors) for row in rows), strict=True)
+    summed = [[sum(w * part for w, part in zip(weights, parts, strict=True)) for parts in zip(*whole, strict=True)] for whole in (values, errors)]
+    return Pulled(summed[0], summed[1], [])
+
+
+def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
+    """Compare with f, refuse what does not agree, and count the evaluations."""
+    f, given, wish, record = asked
+    if not wish.verify:
+        return 0
+    counting = np.flatnonzero(weights)
+
+    def summed(point: Any) -> float:
+        flat = record.layout.flatten(f(point), dtype=np.float64, name="f(x)")
+        return float(flat[counting] @ weights[counting])
+
+    fx = float(_flat(record)[counting] @ weights[counting])
+    gradient, error = (np.concatenate([part.reshape(-1) for part in parts]) for parts in found[:2])
+    itemsize = min(leaf.dtype.itemsize for leaf in (*record.layout.leaves, *given.structure.leaves))
+    verdict = verified(summed, given, gradient, error, fx, itemsize)
+    if verdict.agrees:
+        return verdict.evaluations
+    again = summed(given.structure.unflatten(given.vector.copy()))
+    changes = f" f(x) is {again!r} now, and was {fx!r}: does it draw random numbers?" if again != fx else ""
+    raise InputError(
+        f"the derivative disagrees with f: along a random direction f changes by {verdict.measured:.6g}, and the "
+        f"recording says {verdict.implied:.6g}.{changes} f may have written into an array that it used before, or have "
+        'computed with numbers that went round the recording; write method="adaptive", or Chain(verify=False)'
+    )
+
+
+def _result(asked: Asked, rows: Sequence[Pulled], arrange: Arrange, evaluations: int, fx: Any) -> Derivative:
+    """Build the Derivative from rows of a Jacobian."""
+    given, wish, record = asked.given, asked.wish, asked.record
+    value, error, codes = (np.empty((given.structure.size, len(rows)), dtype) for dtype in (_precision(given), np.float64, np.uint8))
+    for column, row in enumerate(rows):
+        value[:, column] = np.concatenate([part.reshape(-1) for part in row.values])
+        error[:, column] = np.concatenate([part.reshape(-1) for part in row.errors])
+        code = [Status.CONVERGED.code if reached else Status.INSENSITIVE.code for reached in row.reached]
+        codes[:, column] = np.repeat(code, [leaf.stop - leaf.start for leaf in given.structure.leaves])
+    finite = np.isfinite(value)
+    value[~finite] = np.nan
+    error[~finite | np.isnan(error)] = np.inf
+    codes[np.isinf(error)] = Status.UNRESOLVED.code
+    codes[~finite] = Status.NOT_FINITE.code
+    if wish.rtol is not None or wish.atol:
+        codes[~(error <= wish.atol + (wish.rtol or 0.0) * np.abs(value)) & finite] = Status.UNRESOLVED.code
+    if value.size > 1 and not any(any(row.reached) for row in rows):
+        warnings.warn("f(x) was not computed from x: does f use its argument?", FunctionUnchanged, stacklevel=4)
+    return Derivative(
+        value=arrange(value),
+        error=arrange(error.astype(value.dtype, copy=False)),
+        status=arrange(codes),
+        evaluations=1 + evaluations,
+        fx=fx,
+        notes=_notes(record),
+    )
+
+
+def _precision(given: Given) -> Any:
+    return np.longdouble if given.vector.dtype == np.longdouble else np.float64
+
+
+def _notes(record: Taped) -> tuple[Note, ...]:
+    """Tell about branches and kinks."""
+    notes = []
+    branches = record.tape.branches
+    if branches:
+        more = f", and {len(branches) - 1:,} more" if len(branches) > 1 else ""
+        notes.append(Note(None, Status.CONVERGED, f"recorded as taken: {branches[0][0]} at {branches[0][1]}{more}"))
+    for name, count in record.tape.kinks.items():
+        text = f"{count:,} entries of {name} stand at a kink; what ties there shares one slope"
+        notes.append(Note(None, Status.CONVERGED, text))
+    return tuple(notes)

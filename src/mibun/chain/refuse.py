@@ -1,0 +1,42 @@
+"""What cannot be recorded is refused: with the operation's name, the user's file and line, and the way out."""
+
+import linecache
+import sys
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mibun.errors import InputError
+
+__all__ = ["OTHERWISE", "place", "refusal"]
+
+#: What always helps, at the end of every message.
+OTHERWISE: Final = 'wrap what does it by mb.chain.elementwise, or write method="adaptive"'
+#: Code that is not the user's: a message that pointed there would help nobody.
+INSIDE: Final = tuple(str(Path(file).parent) for file in (np.__file__, str(Path(__file__).parent)))
+
+
+def place() -> str:
+    """Say where the user's code stands: file, line, and the text of the line."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(INSIDE) or frame.f_code.co_filename.startswith("<__array_function__")
+    ):
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, line).strip()
+    return f"{Path(file).name}, line {line}" + (f" ({text})" if text else "")
+
+
+def refusal(what: str, instead: str) -> InputError:
+    """Make the error for an operation that cannot be recorded.
+
+    Parameters
+    ----------
+    what : str
+        The operation, as the user wrote it: ``"float(...)"``.
+    instead : str
+        What to write in its place.
+    """
+    return InputError(f"{what} cannot be recorded, at {place()}; {instead}; or {OTHERWISE}")

@@ -1,0 +1,300 @@
+"""Functions that choose among entries: where, the largest, sorting, medians.
+
+The slope is 1 in the entry that was chosen, and 0 in all others. Entries that tie share it: moved apart by a random
+step, each of them is chosen as often as the others. A tie is a kink, and is counted.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mibun.chain.array import constant, plain, recorded
+from mibun.chain.moving import moved, raveled, reshaped, stacked
+from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
+
+__all__ = ["clipped", "largest", "ordered"]
+
+
+class Where(Rule):
+    """One array where a condition holds, and another one elsewhere."""
+
+    name = "np.where"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Choose."""
+        return np.where(*values)[()]
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Give each side the entries that were taken from it."""
+        condition, first, second = node.inputs
+        condition = value_of(condition)
+        if isinstance(first, Node) and first.live:
+            give(first, np.where(condition, g, g.dtype.type(0))[()])
+        if isinstance(second, Node) and second.live:
+            give(second, np.where(condition, g.dtype.type(0), g)[()])
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Choose among the errors."""
+        _, first, second = (0.0 if error is None else error for error in errors)
+        return np.where(value_of(node.inputs[0]), first, second)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Give each side its part of the bound."""
+        self.pull(node, gap, give)
+
+
+class Largest(Rule):
+    """The largest or smallest entry along axes; options are (ufunc, axis, keepdims)."""
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        self.ufunc, self.name = ufunc, "np.max" if ufunc is np.maximum else "np.min"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Choose."""
+        axis, keepdims = options
+        return self.ufunc.reduce(values[0], axis=axis, keepdims=keepdims)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Share the cotangent among the entries that are largest."""
+        (given,), (axis, keepdims) = node.inputs, node.options
+        y = node.value
+        if not keepdims and axis is not None:
+            y, g = np.expand_dims(y, axis), np.expand_dims(g, axis)
+        chosen = given.value == y
+        count = np.count_nonzero(chosen, axis=axis, keepdims=True) if axis is not None else np.count_nonzero(chosen)
+        tied = np.count_nonzero(np.asarray(count) > 1)
+        if tied:
+            node.tape.kink(self.name, int(tied))
+            g = g / np.asarray(count, g.dtype)
+        give(given, chosen * g)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Take the largest error: another entry can only win by what it is off."""
+        axis, keepdims = node.options
+        return None if errors[0] is None else np.maximum.reduce(errors[0], axis=axis, keepdims=keepdims)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Cover every entry that could be the largest, where there are several."""
+        (given,), (axis, keepdims) = node.inputs, node.options
+        y, size, gap = node.value, np.abs(g), gap
+        if not keepdims and axis is not None:
+            y, size, gap = (np.expand_dims(part, axis) for part in (y, size, gap))
+        error = 0.0 if errors[0] is None else errors[0]
+        near = np.abs(given.value - y) <= error + np.max(error)
+        several = np.count_nonzero(near, axis=axis, keepdims=True) > 1 if axis is not None else near.sum() > 1
+        give(given, near * (gap + size * several))
+
+
+WHERE: Final = Where()
+LARGEST: Final = {ufunc: Largest(ufunc) for ufunc in (np.maximum, np.minimum)}
+
+
+@handles(np.where)
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """Choose from two arrays."""
+    if x is None:
+        return np.nonzero(plain(condition))
+    condition = constant(condition)
+    if isinstance(condition, Node) and condition.live:
+        condition = condition != 0
+    inputs = condition, constant(x), constant(y)
+    if not any(isinstance(given, Node) for given in inputs[1:]):
+        return np.where(plain(condition), *inputs[1:])
+    return recorded(WHERE, inputs, WHERE.forward(None, *map(value_of, inputs)))
+
+
+def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any, rest: dict[str, Any]) -> Any:
+    """Record the largest or smallest entry."""
+    if rest.pop("initial", np._NoValue) is not np._NoValue or rest.pop("where", np._NoValue) is not np._NoValue:
+        from mibun.chain.refuse import refusal
+
+        raise refusal(f"np.{ufunc.__name__}.reduce with initial= or where=", "write np.where inside")
+    options = axis, bool(keepdims) and keepdims is not np._NoValue
+    rule = LARGEST[ufunc]
+    return recorded(rule, (x,), rule.forward(options, x.value), options)
+
+
+@handles(np.max, np.amax, np.nanmax)
+def maximum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    """Give the largest entries."""
+    return largest(np.maximum, a, axis, keepdims, rest)
+
+
+@handles(np.min, np.amin, np.nanmin)
+def minimum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    """Give the smallest entries."""
+    return largest(np.minimum, a, axis, keepdims, rest)
+
+
+@handles(np.ptp)
+def spread(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """Give largest minus smallest."""
+    return maximum(a, axis, None, keepdims) - minimum(a, axis, None, keepdims)
+
+
+@handles(np.clip)
+def clipped(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
+    """Cut at two limits."""
+    a_min, a_max = options.get("min", a_min), options.get("max", a_max)
+    if a_min is not None:
+        a = np.maximum(a, a_min)
+    return a if a_max is None else np.minimum(a, a_max)
+
+
+def ordered(x: Any, order: Any, axis: int) -> Any:
+    """Put entries in an order that was found on them."""
+    if isinstance(x.value, np.ndarray):
+        return moved(x, "np.sort", lambda a: np.take_along_axis(a, order, axis))
+    return x
+
+
+@handles(np.sort)
+def sorted_(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:
+    """Sort."""
+    if axis is None:
+        a, axis = raveled(a), 0
+    return ordered(a, np.argsort(a.value, axis, kind or "stable"), axis)
+
+
+@handles(np.partition)
+def partitioned(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect") -> Any:
+    """Partition."""
+    if axis is None:
+        a, axis = raveled(a), 0
+    return ordered(a, np.argpartition(a.value, kth, axis, kind), axis)
+
+
+@handles(np.median)
+def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """Give the middle entry, or the mean of the two in the middle."""
+    return quantile(a, 0.5, axis, keepdims=keepdims)
+
+
+@handles(np.percentile)
+def percentile(a: Any, q: Any, axis: Any = None, **options: Any) -> Any:
+    """Give percentiles."""
+    return quantile(a, np.true_divide(q, 100), axis, **options)
+
+
+@handles(np.quantile)
+def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False, method: str = "linear", **options: Any) -> Any:
+    """Interpolate between the sorted entries."""
+    if method != "linear":
+        from mibun.chain.refuse import refusal
+
+        raise refusal(f"np.quantile(method={method!r})", 'method="linear" is recorded')
+    if isinstance(axis, tuple):
+        rest = [i for i in range(a.ndim) if i not in {j % a.ndim for j in axis}]
+        kept = tuple(1 if i not in rest else a.shape[i] for i in range(a.ndim))
+        a = reshaped(FUNCTIONS[np.transpose](a, [*rest, *axis]), (*(a.shape[i] for i in rest), -1))
+        found = quantile(a, q, -1)
+        return reshaped(found, np.shape(q) + kept) if keepdims else found
+    if axis is None:
+        found = quantile(raveled(a), q, 0)
+        return reshaped(found, np.shape(q) + (1,) * a.ndim) if keepdims else found
+    ranked = sorted_(a, axis)
+    position = np.asarray(value_of(q), np.float64) * (a.shape[axis] - 1)
+    low = np.floor(position).astype(np.intp)
+    share = (position - low).reshape(position.shape + (1,) * (a.ndim - 1))
+    ahead = FUNCTIONS[np.moveaxis](ranked, axis, 0)
+    below, above = ahead[low], ahead[np.minimum(low + 1, a.shape[axis] - 1)]
+    found = below + (above - below) * (share if share.ndim else float(share))
+    return FUNCTIONS[np.expand_dims](found, axis) if keepdims and not np.ndim(q) else found
+
+
+@handles(np.select)
+def selected(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Take each entry from the first choice whose condition holds."""
+    found = default
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        found = where(condition, choice, found)
+    return found
+
+
+@handles(np.choose)
+def picked(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """Take each entry from the choice that an integer names."""
+    which, layers = plain(a), stacked(np.broadcast_arrays(*choices) if not isinstance(choices, Node) else list(choices))
+    places = np.broadcast_to(which, layers.shape[1:])
+    return moved(layers, "np.choose", lambda all_: np.choose(places, all_, mode=mode))
+
+
+FLAT: Final = "argmax argmin argsort argpartition argwhere nonzero flatnonzero searchsorted digitize count_nonzero any all "
+FLAT_MORE: Final = "isclose allclose array_equal array_equiv isin isreal iscomplex isrealobj iscomplexobj shape ndim size"
+
+
+class FlatFunction(Rule):
+    """A function whose slope is 0 wherever it has one."""
+
+    flat = True
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.name = function, f"np.{function.__name__}"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Compute it."""
+        args, named = options
+        return self.function(*values, *args, **named)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Give none: the value is taken as it is."""
+        return None
+
+
+def _register_flat(name: str) -> None:
+    rule = FlatFunction(getattr(np, name))
+
+    def handler(*args: Any, **options: Any) -> Any:
+        values = [value_of(given) for given in args]
+        value = rule.function(*values, **{key: value_of(one) for key, one in options.items()})
+        if not hasattr(value, "dtype") or any(isinstance(one, Node) for one in options.values()):
+            return value  # a shape, a tuple of indices, a plain bool
+        nodes = sum(isinstance(given, Node) for given in args)
+        if nodes and all(isinstance(given, Node) for given in args[:nodes]):
+            return recorded(rule, args[:nodes], value, (args[nodes:], options))
+        return value
+
+    handles(rule.function)(handler)
+
+
+for _name in (FLAT + FLAT_MORE).split():
+    _register_flat(_name)
+
+
+@handles(np.round, np.around)
+def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """Round: flat wherever it has a slope."""
+    return np.rint(a) if decimals == 0 else np.rint(a * 10.0**decimals) / 10.0**decimals
+
+
+@handles(np.fix)
+def fixed(x: Any, out: Any = None) -> Any:
+    """Round towards zero."""
+    return np.trunc(x)
+
+
+def _like(function: Any) -> None:
+    def handler(a: Any, *args: Any, **options: Any) -> Any:
+        if any(isinstance(one, Node) and one.live for one in (*args, *options.values())):
+            return FUNCTIONS[np.broadcast_to](args[0] if args else options["fill_value"], np.shape(value_of(a)))
+        return function(value_of(a), *map(plain, args), **options)
+
+    handles(function)(handler)
+
+
+for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):
+    _like(_function)
+
+
+@handles(np.nan_to_num)
+def finite(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """Replace what is not finite."""
+    value = np.nan_to_num(x.value, nan=nan, posinf=posinf, neginf=neginf)
+    return where(np.isfinite(x.value), x, value)
+
+
+@handles(np.copy, np.ascontiguousarray, np.asfortranarray, np.real, np.real_if_close, np.asanyarray, np.require)
+def same(a: Any, *args: Any, **options: Any) -> Any:
+    """Give the array itself: it is never written to."""
+    return a
