@@ -347,7 +347,7 @@ class Recorded(Node):
 
     def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
         """Cast to another dtype."""
-        return FUNCTIONS[np.astype if hasattr(np, "astype") else Recorded.astype](self, np.dtype(dtype))
+        return FUNCTIONS["astype"](self, dtype)
 
     def copy(self, order: Any = "C") -> Any:
         """Give the array itself: it is never written to."""

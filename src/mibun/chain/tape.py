@@ -89,7 +89,7 @@ class Rule:
 
 
 UFUNCS: Final[dict[np.ufunc, Rule]] = {}
-FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {}
+FUNCTIONS: Final[dict[Any, Callable[..., Any]]] = {}
 
 
 def handles(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
