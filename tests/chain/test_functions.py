@@ -30,7 +30,7 @@ UNARY = {
 BINARY = {
     np.add: V, np.subtract: V, np.multiply: V, np.divide: P, np.true_divide: P, np.power: P, np.float_power: P,
     np.arctan2: P, np.hypot: V, np.logaddexp: V, np.logaddexp2: V, np.maximum: V, np.minimum: V, np.fmax: V,
-    np.fmin: V, np.remainder: P, np.mod: P, np.fmod: P, np.copysign: P,
+    np.fmin: V, np.remainder: P, np.mod: P, np.fmod: P,
 }  # fmt: skip
 
 Row = tuple[str, Callable[[Any], Any], Any]
@@ -63,8 +63,9 @@ OPERATORS = [
     row("+= of a number", lambda x: sum_up(x), V),
     row("sum()", lambda x: sum(x), V),
     row("comparison", lambda x: (x > 0) * x + (x <= 0) * x**2, V),
-    row("round, floor", lambda x: x + np.floor(x) + np.ceil(x) + np.rint(x) + np.trunc(x) + np.sign(x) + round(x), V),
+    row("round, floor", lambda x: x + np.floor(x) + np.ceil(x) + np.rint(x) + np.trunc(x) + np.sign(x) + round(x[0]), V),
     row("heaviside", lambda x: x * np.heaviside(x, 0.5), V),
+    row("copysign", lambda x: np.copysign(x, V[::-1]), P),
     row("ldexp", lambda x: np.ldexp(x, 3), V),
     row("modf", lambda x: np.modf(x)[0] * 2, P),
     row("ufunc.outer", lambda x: np.multiply.outer(x[:2], x[2:]) + np.add.outer(x[:2], x[2:]), V),
@@ -93,7 +94,7 @@ MOVES = [
     row("pairs of indices", lambda x: x[[0, 1, 0], [2, 2, 2]] ** 2, M),
     row("index and slice", lambda x: x[[0, 1, 0], :, 1] ** 2, T),
     row("mask", lambda x: x[MASK] ** 2, V),
-    row("own mask", lambda x: x[x > 0] ** 2, V),
+    row("own mask", lambda x: np.sum(x[x > 0] ** 2), V),
     row("mask of two axes", lambda x: x[C > 0] ** 2, M),
     row("np.ix_", lambda x: x[np.ix_([0, 2, 2], [1, 3])] ** 2, M),
     row("loop over rows", lambda x: sum(np.sum(one) ** 2 for one in x), M),
@@ -218,7 +219,7 @@ ALGEBRA = [
     row("solve", lambda x: np.linalg.solve(x, x[:, :2] ** 2), S),
     row("solve, vector", lambda x: np.linalg.solve(x, x[0]), S),
     row("det", np.linalg.det, S),
-    row("det of a singular matrix", np.linalg.det, np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0])),
+    row("det of a singular matrix", np.linalg.det, np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0]) + np.diag([1.0, 0.0, 0.0])),
     row("slogdet", lambda x: np.linalg.slogdet(x)[1] * x[0], S),
     row("cholesky", lambda x: np.linalg.cholesky(x @ x.T) ** 2, S),
     row("cholesky reads the lower half", lambda x: np.linalg.cholesky(np.tril(x) + 9 * np.eye(3)), S),
@@ -259,8 +260,10 @@ def test_a_function_against_black_box_differences(f: Callable[[Any], Any], x: An
     chain, adaptive = mb.jacobian(f, x, method="chain"), mb.jacobian(f, x)
     assert np.array_equal(x, kept)
     assert chain.value.shape == adaptive.value.shape
-    gap = np.abs(chain.value - adaptive.value)
+    known = (adaptive.status == mb.Status.CONVERGED) | (adaptive.status == mb.Status.INSENSITIVE)
+    gap = np.where(known, np.abs(chain.value - adaptive.value), 0.0)
+    assert known.mean() > 0.8
     assert (gap <= chain.error + adaptive.error).all(), (gap.max(), chain.error.max(), adaptive.error.max())
     assert np.isfinite(chain.error).all()
     assert chain.error.max() <= 1e-8 * max(1.0, np.abs(chain.value).max())
-    assert np.array_equal(chain.fx, adaptive.fx)
+    assert np.allclose(chain.fx, adaptive.fx, rtol=1e-13, atol=1e-13)

@@ -20,9 +20,9 @@ from mibun.errors import InputError
 __all__ = ["Recorded", "apply", "constant", "plain", "recorded"]
 
 #: Types of constants that need no look.
-PLAIN: Final = frozenset({float, int, bool, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
-#: What an operation makes of several nodes: rules of ufuncs that have none of their own.
-Fallback = Callable[[np.ufunc], Rule]
+PLAIN: Final = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
+#: Kinds of dtypes that are real numbers.
+NUMBERS: Final = "fiub"
 #: How to write what Python and math do.
 INSTEAD: Final = "write it with NumPy's functions, np.sin(x) for math.sin(x)"
 
@@ -50,7 +50,7 @@ def apply(rule: Rule, *inputs: Any, options: Any = None) -> "Recorded":
 
 def constant(given: Any) -> Any:
     """Check what is no recorded array: numbers and arrays of numbers; recorded numbers in an array are stacked."""
-    if type(given) in PLAIN and given.__class__ is not np.ndarray:
+    if type(given) in PLAIN or (type(given) is np.ndarray and given.dtype.kind in NUMBERS):
         return given
     if isinstance(given, np.ma.MaskedArray):
         raise refusal("a masked array", "write array.filled(...) with a number for the gaps")
@@ -81,9 +81,9 @@ def plain(given: Any) -> Any:
 
 def _ufunc(ufunc: np.ufunc, first: Any, second: Any) -> Any:
     """Apply a ufunc of two arguments that has a rule, as operators do."""
-    if type(second) not in PLAIN and type(second) is not Recorded:
+    if type(second) is not Recorded and type(second) not in PLAIN:
         second = constant(second)
-    if type(first) not in PLAIN and type(first) is not Recorded:
+    if type(first) is not Recorded and type(first) not in PLAIN:
         first = constant(first)
     rule: Any = UFUNCS[ufunc]
     if type(first) is Recorded:

@@ -215,7 +215,8 @@ def interpolated(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, 
     """Interpolate: linear in the values of the table, numerically in the place."""
     if period is not None or any(isinstance(one, Node) and one.live for one in (xp, left, right)):
         raise refusal("np.interp with a period, or with recorded xp, left or right", "write it by np.where")
-    xp, fp = value_of(xp), constant(fp)
+    x, xp, fp = constant(x), np.asarray(value_of(xp)), constant(fp)
+    x = x if isinstance(x, Node) else np.asarray(x)
     if isinstance(fp, Node) and fp.live:
         place = np.clip(np.searchsorted(xp, value_of(x), side="right") - 1, 0, len(xp) - 2)
         share = np.clip((x - xp[place]) / (xp[place + 1] - xp[place]), 0.0, 1.0)

@@ -62,8 +62,7 @@ def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
     asked = _asked(f, x, wish)
     layout = asked.record.layout
     rows = pulled(asked.record, np.eye(layout.size), wish.errors)
-    weights = np.random.default_rng(0).uniform(0.5, 1.0, layout.size)
-    weights /= np.maximum(np.abs(_flat(asked.record)), 1e-300)  # so that no number hides another one
+    weights = np.random.default_rng(0).uniform(0.5, 1.0, layout.size) / _sizes(rows)
     evaluations = _verify(asked, _weighed(rows, weights), weights)
     fx = layout.unflatten(_flat(asked.record), cast=False)
     return _result(asked, rows, values_first(asked.given.structure, layout), evaluations, fx)
@@ -134,6 +133,13 @@ def _weighed(rows: Sequence[Pulled], weights: Any) -> Pulled:
     values, errors = zip(*((row.values, row.errors) for row in rows), strict=True)
     summed = [[sum(w * part for w, part in zip(weights, parts, strict=True)) for parts in zip(*whole, strict=True)] for whole in (values, errors)]
     return Pulled(summed[0], summed[1], [])
+
+
+def _sizes(rows: Sequence[Pulled]) -> Any:
+    """Give the size of each row, so that in a sum of all of them none is hidden by another one."""
+    found = np.array([sum(float(np.abs(part).sum()) for part in row.values) for row in rows])
+    largest = found.max(where=np.isfinite(found), initial=0.0)
+    return np.maximum(np.where(np.isfinite(found), found, largest), 1e-3 * largest or 1.0)
 
 
 def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
