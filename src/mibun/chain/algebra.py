@@ -142,16 +142,29 @@ class Determinant(Factored):
         return total + rounding_unit(node.value.dtype, a.shape[-1]) * np.abs(node.value)
 
     def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
-        """Bound what the inverse is off, and the determinant."""
+        """Bound what the inverse is off, or what the cofactors are."""
         a = value_of(node.inputs[0])
-        y, off = _size(_inverse(a)), self.unit(a) * _size(a)
-        inverse_off = y @ (off if errors[0] is None else off + errors[0]) @ y
-        size, gap = np.abs(np.asarray(g))[..., None, None], np.asarray(gap)[..., None, None]
+        off = self.unit(a) * _size(a)
+        off = off if errors[0] is None else off + errors[0]
+        y = _size(_inverse(a))
+        slope, slope_off = y, y @ off @ y
         if not self.logarithm:
             value, lost = np.abs(node.value)[..., None, None], np.asarray(self.lost(node, errors))[..., None, None]
-            size, gap = size * value, gap * (value + lost) + size * lost
+            slope, slope_off = _size(_t(_cofactors(a))), value * slope_off + lost * y
+            slope_off = np.fmin(slope_off, _t(_minors_off(_size(a), off)))
+        size, gap = np.abs(np.asarray(g))[..., None, None], np.asarray(gap)[..., None, None]
         unit = rounding_unit(a.dtype, 1)
-        give(node.inputs[0], _t(gap * (y + inverse_off) + size * (inverse_off + unit * y)))
+        give(node.inputs[0], _t(gap * (slope + slope_off) + size * (slope_off + unit * slope)))
+
+
+def _minors_off(size: Array, off: Array) -> Array:
+    """Bound the change of every cofactor by Hadamard's inequality: linear in each row, and at most their lengths."""
+    long = np.sqrt(np.square(size).sum(axis=-1))
+    longer = long + np.sqrt(np.square(off).sum(axis=-1))
+    n = size.shape[-1]
+    others = ~np.eye(n, dtype=bool)
+    change = [np.prod(longer, axis=-1, where=rest) - np.prod(long, axis=-1, where=rest) for rest in others]
+    return np.broadcast_to(np.stack(change, axis=-1)[..., :, None], size.shape)
 
 
 def _inverse(a: Array) -> Array:
