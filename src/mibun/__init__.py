@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mibun import book, draw, errors, learn
+    from mibun import book, chain, draw, errors, learn
+    from mibun.chain.choice import Chain
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
     from mibun.hessians import hessian
@@ -22,6 +23,7 @@ __all__ = [
     "Adaptive",
     "Backward",
     "Central",
+    "Chain",
     "ComplexStep",
     "Derivative",
     "Forward",
@@ -29,6 +31,7 @@ __all__ = [
     "Momentum",
     "Status",
     "book",
+    "chain",
     "derivative",
     "directional",
     "draw",
@@ -45,6 +48,7 @@ __version__ = "0.1.0"
 
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
+    "mibun.chain.choice": ("Chain",),
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
     "mibun.hessians": ("hessian",),
@@ -52,7 +56,7 @@ _HOMES = {
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset({"book", "draw", "errors", "learn"})
+_MODULES = frozenset({"book", "chain", "draw", "errors", "learn"})
 
 
 def __getattr__(name: str) -> Any:

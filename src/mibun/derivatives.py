@@ -347,7 +347,7 @@ def gradient(
     if wish is not None:
         from mibun.chain.method import chain_gradient
 
-        return chain_gradient(f, x, wish)
+        return _told(chain_gradient(f, x, wish))
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     plan = coordinatewise(given.structure, given.vector)
@@ -430,7 +430,7 @@ def jacobian(
     if wish is not None and sparsity is None:
         from mibun.chain.method import chain_jacobian
 
-        return chain_jacobian(f, x, wish)
+        return _told(chain_jacobian(f, x, wish))
     chosen, request = asked(f, *options)
     if sparsity is not None:
         return sparse_jacobian(f, x, sparsity, chosen, request, options)
@@ -495,7 +495,7 @@ def vjp(
     if wish is not None:
         from mibun.chain.method import chain_vjp
 
-        return chain_vjp(f, x, cotangent, wish)
+        return _told(chain_vjp(f, x, cotangent, wish))
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")
@@ -620,6 +620,14 @@ def warned(found: Derivative, table: Table) -> Derivative:
     """Warn if f is the same at all points of two or more elements: the mistake of an f that ignores its argument."""
     if len(table.codes) > 1 and (table.codes == Status.INSENSITIVE.code).all():
         warnings.warn(UNCHANGED, FunctionUnchanged, stacklevel=3)
+    return found
+
+
+def _told(found: Derivative) -> Derivative:
+    """Warn of the same mistake where f was recorded."""
+    notes = [note.message for note in found.notes if note.element is None and note.status is Status.INSENSITIVE]
+    if notes:
+        warnings.warn(notes[0], FunctionUnchanged, stacklevel=3)
     return found
 
 

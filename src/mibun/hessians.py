@@ -1,11 +1,13 @@
 """The verb hessian: the second derivatives of a function that returns one number, with its gradient."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mibun.chain.choice import Wish, chain_asked
 from mibun.conversation import Method, Request
 from mibun.derivatives import lead_all, warned
 from mibun.errors import InputError
@@ -140,6 +142,9 @@ def hessian(
     (148, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized)
+    wish = chain_asked(options)
+    if wish is not None:
+        return _by_chain(f, x, gradient, sparsity, wish)
     if gradient is not None and not callable(gradient):
         raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
     chosen, request = asked(f if gradient is None else gradient, *options)
@@ -158,6 +163,20 @@ def hessian(
         return warned(*_of_function(known, chosen, request, given, options))
 
     return sparse_hessian(ByPairs(known, chosen, request, given, options), given, sparsity)
+
+
+def _by_chain(
+    f: Callable[[Any], Any] | None, x: Any, gradient: Any, sparsity: Any, wish: Wish
+) -> Derivative:
+    """Differentiate the gradient that the chain finds."""
+    from mibun.chain.method import chain_gradient
+    from mibun.chain.second import chain_slopes
+
+    if f is None or gradient is not None:
+        raise InputError('gradient is given with method="chain", which finds it from f; leave one of them out')
+    first = chain_gradient(f, x, wish._replace(rtol=None, atol=0.0))
+    found = hessian(None, x, gradient=chain_slopes(f), sparsity=sparsity, rtol=wish.rtol, atol=wish.atol)
+    return replace(found, gradient=first, fx=first.fx, evaluations=found.evaluations + first.evaluations)
 
 
 def _of_function(

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mibun.chain.choice import Chain
     from mibun.chain.method import value_and_gradient
+    from mibun.chain.replay import Recording, record
+    from mibun.chain.second import hvp
+    from mibun.chain.user import elementwise, per_sample, with_vjp
 
-__all__ = ["Chain", "value_and_gradient"]
+__all__ = ["Chain", "Recording", "elementwise", "hvp", "per_sample", "record", "value_and_gradient", "with_vjp"]
 
 #: Where each name lives. All are loaded on first use: the verbs ask this package whether it was meant.
-_HOME_OF = {"Chain": "choice", "value_and_gradient": "method"}
+_HOMES = {
+    "choice": ("Chain",),
+    "method": ("value_and_gradient",),
+    "replay": ("Recording", "record"),
+    "second": ("hvp",),
+    "user": ("elementwise", "per_sample", "with_vjp"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

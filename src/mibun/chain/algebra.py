@@ -343,7 +343,24 @@ def determinant(a: Any) -> Any:
 def sign_and_log(a: Any) -> Any:
     """Give the sign of the determinant, and the logarithm of its size."""
     kind: Callable[..., Any] = type(np.linalg.slogdet(np.eye(1)))
-    return kind(np.linalg.slogdet(a.value)[0], _one(LOGDET, a))
+    return kind(_one(SIGN, a), _one(LOGDET, a))
+
+
+class Sign(Rule):
+    """The sign of the determinant: flat wherever it has a slope."""
+
+    name, flat = "np.linalg.slogdet", True
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Compute it."""
+        return np.linalg.slogdet(values[0])[0]
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Give none: the value is taken as it is."""
+        return None
+
+
+SIGN: Final = Sign()
 
 
 @handles(np.linalg.cholesky)

@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from mibun.chain.refuse import OTHERWISE, place, refusal
-from mibun.chain.tape import FUNCTIONS, UFUNCS, Node, Rule
+from mibun.chain.tape import FUNCTIONS, UFUNCS, Branch, Node, Rule
 from mibun.errors import InputError
 
-__all__ = ["Recorded", "apply", "constant", "plain", "recorded"]
+__all__ = ["Recorded", "apply", "branched", "constant", "plain", "recorded"]
 
 #: Types of constants that need no look.
 PLAIN: Final = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.bool_})
@@ -32,14 +32,23 @@ def recorded(rule: Rule, inputs: tuple[Any, ...], value: Any, options: Any = Non
     live, tape = False, None
     for given in inputs:
         if isinstance(given, Node):
-            tape = given.tape
-            if given.live:
-                live = True
-                break
+            if tape is not given.tape:
+                if tape is not None:
+                    raise nested()
+                tape = given.tape
+            live = live or given.live
     assert tape is not None  # noqa: S101 (one input at least is recorded)
     node = Recorded(value, rule, inputs, options, live and not rule.flat, tape)
     tape.append(node)
     return node
+
+
+def nested() -> InputError:
+    """Make the error for two recordings that meet in one operation."""
+    return refusal(
+        "a chain inside a chain, whose f uses a recorded array of the outer one,",
+        'write mb.chain.hvp, or mb.hessian(..., method="chain"), for second derivatives',
+    )
 
 
 def apply(rule: Rule, *inputs: Any, options: Any = None) -> "Recorded":
@@ -74,6 +83,13 @@ def _real(given: Any) -> Any:
     return given
 
 
+def branched(what: str, nodes: tuple[Any, ...], make: Callable[..., Any]) -> Any:
+    """Give f a plain value, and remember that it goes on by it."""
+    answer = make(*(node.value for node in nodes))
+    nodes[0].tape.branches.append(Branch(what, place(), nodes, make, answer))
+    return answer
+
+
 def plain(given: Any) -> Any:
     """Give what is needed as a plain array, such as an index: that of a recorded one without a slope."""
     return given._settled("an index or a condition") if isinstance(given, Recorded) else given
@@ -89,6 +105,8 @@ def _ufunc(ufunc: np.ufunc, first: Any, second: Any) -> Any:
     if type(first) is Recorded:
         tape = first.tape
         if type(second) is Recorded:
+            if second.tape is not tape:
+                raise nested()
             node = Recorded(
                 ufunc(first.value, second.value), rule, (first, second), None, first.live or second.live, tape
             )
@@ -138,6 +156,11 @@ class Recorded(Node):
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
+    #: What messages say where it is given to a verb inside of f.
+    nesting = (
+        'it is recorded by method="chain" around this call, and a derivative inside another one cannot be; write '
+        'mb.chain.hvp or mb.hessian(..., method="chain") for second derivatives, or method="adaptive" around'
+    )
 
     __add__, __radd__, __iadd__ = _binary(np.add)
     __sub__, __rsub__, __isub__ = _binary(np.subtract)
@@ -273,25 +296,24 @@ class Recorded(Node):
         )
 
     def __bool__(self) -> bool:
-        return bool(self._branch("a branch", bool(self.value)))
+        return bool(self._branch("a branch", bool))
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
 
-    def _branch(self, what: str, answer: Any) -> Any:
-        self.tape.branches.append((what, place(), self, answer))
-        return answer
+    def _branch(self, what: str, make: Callable[[Any], Any]) -> Any:
+        return branched(what, (self,), make)
 
     def _settled(self, what: str) -> Any:
         """Give the value, if it has no slope, and remember that it was needed."""
         if self.live:
             raise self._refused(f"a recorded array as {what}", "compare it first, or write np.floor(x).astype(int)")
-        return self._branch(what, self.value)
+        return self._branch(what, np.copy)
 
     def _number(self, name: str, make: Callable[[Any], Any]) -> Any:
         if self.live:
             raise self._refused(f"{name}(...) of a recorded array", INSTEAD)
-        return self._branch(f"{name}(...)", make(self.value))
+        return self._branch(f"{name}(...)", make)
 
     def _refused(self, what: str, instead: str) -> InputError:
         error = refusal(what, instead)
@@ -308,7 +330,7 @@ class Recorded(Node):
         if self.live:
             # what looks for an index by trial wants this one
             raise TypeError("only integer arrays can be converted to an index")
-        return operator.index(self._branch("an index", self.value))
+        return int(self._branch("an index", operator.index))
 
     def __complex__(self) -> complex:
         return complex(self._number("complex", complex))
@@ -327,7 +349,7 @@ class Recorded(Node):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if not self.live:
-            return np.asarray(self._branch("np.asarray(...)", self.value), dtype)
+            return np.asarray(self._branch("np.asarray(...)", np.copy), dtype)
         if self.value.ndim or dtype is not None:
             raise self._refused(
                 "np.array(...) or np.asarray(...) of a recorded array, by f or by what it calls,",

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mibun.chain import algebra, composed, elementary, linear, moving, products, selecting, ufuncs  # noqa: F401 (rules)
-from mibun.chain.array import Recorded, constant
+from mibun.chain.array import Recorded, constant, nested
 from mibun.chain.bounds import errors_of, pull_back_with_bounds
-from mibun.chain.refuse import refusal
 from mibun.chain.tape import Array, Node, Tape, give
 from mibun.errors import InputError
 from mibun.evaluate.serial import located, shown
@@ -27,11 +26,12 @@ class Taped(NamedTuple):
 
 
 class Pulled(NamedTuple):
-    """A gradient, leaf by leaf: values, bounds, and whether anything of f(x) depends on the leaf."""
+    """A gradient, leaf by leaf."""
 
     values: list[Any]
     errors: list[Any]
-    reached: list[bool]
+    reached: list[bool]  #: whether anything of f(x) depends on the leaf
+    smooth: list[Any] | None = None  #: bounds without what kinks add to them, where kinks were met
 
 
 def taped(f: Callable[[Any], Any], structure: Structure, values: Sequence[Any]) -> Taped:
@@ -75,10 +75,7 @@ def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
             return type(part)(map(settle, part))
         made = part if isinstance(part, Recorded) else constant(part)
         if isinstance(made, Recorded) and made.tape is not tape:
-            raise refusal(
-                "a chain inside a chain, whose f uses a recorded array of the outer one,",
-                'write mb.chain.hvp, or mb.hessian(..., method="chain"), for second derivatives',
-            )
+            raise nested()
         parts.append(made)
         return value_in(made)
 
@@ -126,8 +123,20 @@ def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = 
             else:
                 pull_back(tape.nodes, keep)
             found.append(_collected(leaves, gaps, errors))
+            if errors and tape.kinks:
+                found[-1] = found[-1]._replace(smooth=_without_kinks(record, cotangent, off))
     tape.close()
     return found
+
+
+def _without_kinks(record: Taped, cotangent: Any, off: dict[int, Array]) -> list[Any]:
+    """Bound the errors without what kinks add to them: where that is less, a kink is felt."""
+    gaps: dict[int, Array] = {}
+    record.tape.smooth = True
+    _seed(record, cotangent)
+    pull_back_with_bounds(record.tape.nodes, off, gaps)
+    record.tape.smooth = False
+    return _collected(record.leaves, gaps, errors=True).errors
 
 
 def pull_back(nodes: list[Node], keep: bool) -> None:

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mibun.chain.array import constant, plain, recorded
+from mibun.chain.array import apply, constant, plain, recorded
 from mibun.chain.linear import Linear
 from mibun.chain.local import Local
 from mibun.chain.refuse import refusal
-from mibun.chain.tape import FUNCTIONS, Node, Rule, handles, value_of
+from mibun.chain.rounding import rounding_unit
+from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
 
 __all__: list[str] = []
 
@@ -218,7 +219,7 @@ def interpolated(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, 
     x, xp, fp = constant(x), np.asarray(value_of(xp)), constant(fp)
     x = x if isinstance(x, Node) else np.asarray(x)
     if isinstance(fp, Node) and fp.live:
-        place = np.clip(np.searchsorted(xp, value_of(x), side="right") - 1, 0, len(xp) - 2)
+        place = plain(np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2))
         share = np.clip((x - xp[place]) / (xp[place + 1] - xp[place]), 0.0, 1.0)
         return fp[place] + (fp[place + 1] - fp[place]) * share
     table = value_of(fp)
@@ -259,7 +260,7 @@ def polynomial(p: Any, x: Any) -> Any:
 @handles(np.nansum)
 def sum_of_numbers(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **r: Any) -> Any:
     """Sum what is not nan."""
-    return FUNCTIONS[np.sum](np.where(np.isnan(a.value), 0.0, a), axis, keepdims=keepdims)
+    return FUNCTIONS[np.sum](np.where(np.isnan(a), 0.0, a), axis, keepdims=keepdims)
 
 
 class Cast(Linear):
@@ -283,7 +284,7 @@ class Cast(Linear):
         rounding = np.abs(node.value.astype(np.float64)) * float(np.finfo(node.value.dtype).eps)
         return rounding if error is None else rounding + error
 
-    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Any) -> None:
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
         """Pass the bound on, with the rounding of the way back."""
         (given,) = node.inputs
         give(given, gap + np.abs(g) * float(np.finfo(given.value.dtype).eps))
@@ -327,7 +328,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     matrix = ord is not None and ((axis is None and x.ndim == 2) or isinstance(axis, tuple))
     if not matrix or ord == "fro":
         if ord in (None, 2, 2.0, "fro"):
-            return _root(np.sum(np.square(x), axis, keepdims=keepdims))
+            return apply(NORM, x, options=(axis, keepdims))
         if ord in (1, math.inf, -math.inf):
             choose = {1: np.sum, math.inf: np.max, -math.inf: np.min}[ord]
             return choose(np.abs(x), axis=axis, keepdims=keepdims)
@@ -346,10 +347,54 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     raise refusal(f"np.linalg.norm(ord={ord!r})", "write it by np.sum and powers")
 
 
-def _root(squares: Any) -> Any:
-    """Take the root; at 0 it stands at a kink, and the mean of all slopes there is 0."""
-    zero = squares.value == 0
-    if not np.any(zero):
-        return np.sqrt(squares)
-    squares.tape.kink("np.linalg.norm", int(np.count_nonzero(zero)))
-    return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, squares)))
+class Norm(Rule):
+    """The root of a sum of squares; options are (axes, keepdims).
+
+    At 0 it stands at a kink: the mean of all its slopes there is 0, and none is above 1.
+    """
+
+    name = "np.linalg.norm"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Compute it."""
+        axis, keepdims = options
+        return np.sqrt(np.add.reduce(np.square(values[0]), axis=axis, keepdims=keepdims))
+
+    def _spread(self, node: Node, *parts: Any) -> list[Any]:
+        """Give what is like the result the axes of the input."""
+        axis, keepdims = node.options
+        return list(parts) if keepdims or axis is None else [np.expand_dims(part, axis) for part in parts]
+
+    def _slope(self, node: Node) -> Any:
+        (long,) = self._spread(node, node.value)
+        return np.divide(node.inputs[0].value, long, out=np.zeros_like(node.inputs[0].value), where=long != 0)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by x / |x|, and count the zeros."""
+        zeros = np.count_nonzero(node.value == 0)
+        if zeros:
+            node.tape.kink(node, zeros)
+        give(node.inputs[0], self._slope(node) * self._spread(node, g)[0])
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Take the norm of the errors, and the rounding of the sum."""
+        total = self._unit(node) * node.value
+        return total if errors[0] is None else total + self.forward(node.options, errors[0])
+
+    def _unit(self, node: Node) -> float:
+        return rounding_unit(node.value.dtype, node.inputs[0].value.size // max(1, node.value.size))
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Add what the slope is off; at 0 it may be any up to 1."""
+        lost = np.asarray(self.lost(node, errors))
+        long, size, gap, lost = self._spread(node, node.value, np.abs(g), gap, lost)
+        slope = np.abs(self._slope(node))
+        error = lost * slope if errors[0] is None else lost * slope + errors[0]
+        off = np.divide(error, long, out=np.ones(slope.shape), where=long != 0) + self._unit(node) * slope
+        off = np.minimum(off, 1.0)
+        if node.tape.smooth:
+            off = np.where(long == 0, 0.0, off)
+        give(node.inputs[0], slope * gap + off * (size + gap))
+
+
+NORM: Final = Norm()

@@ -229,12 +229,25 @@ class Extreme(Elementwise):
         values = [value_of(given) for given in node.inputs]
         count = np.count_nonzero(self._ties(values))
         if count:
-            node.tape.kink(self.name, int(count))
+            node.tape.kink(node, count)
             super().pull(node, g, give)
             return
         for place, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
                 give(given, g * self._chosen(place, values))
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Cover both sides where the kink is within the errors, unless kinks are to be left out."""
+        values = [value_of(given) for given in node.inputs]
+        off = self._drift(0, values, errors, None)
+        near = np.count_nonzero(off)
+        if near:
+            node.tape.kink(node, near)
+        for place, given in enumerate(node.inputs):
+            if isinstance(given, Node) and given.live:
+                slope = np.abs(self._slope(place, values, node.value))
+                part = times(slope, gap)
+                give(given, part if node.tape.smooth else part + times(off, np.abs(g) + gap))
 
     def _ties(self, values: Sequence[Any]) -> Any:
         return values[0] == (values[1] if len(values) > 1 else 0)

@@ -1,16 +1,18 @@
 """Every other ufunc: its local numerical derivative, taken where it stands.
 
-Of a function of which nothing is known but its values, the slope at every entry is the central difference
+Of a function of which nothing is known but its values, the slope at every entry comes from central differences
 
-    D(h) = (f(z+h) - f(z-h)) / ((z+h) - (z-h)),   h = 2**-17 max(1, |z|),
+    D(h) = (f(z+h) - f(z-h)) / ((z+h) - (z-h)),
 
-in float64, whatever the data, and divided by the step that really happened. The points z+-2h tell how far it can be
-trusted: |D(2h) - D(h)| holds the truncation of D(h), and the even parts tell a kink. Entries where they disagree by
-more than `ROUGH` are differentiated anew by the adaptive method, each with its own steps and bound.
+in float64, whatever the data, and divided by the step that really happened. Where only values are wanted, one of them
+does, at h = 2**-17 max(1, |z|). With errors, h, 2h and 4h are extrapolated, which is exact to h^6, and the extrapolation
+of the first two alone says how far that can be trusted; a combination of the even parts tells a kink. That is done at a
+wide step, and at narrower ones while entries are left that they help; those that nothing helps are differentiated by
+the adaptive method, each with its own steps and bound.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -24,14 +26,19 @@ from mibun.methods import Adaptive
 from mibun.plan import Plan
 from mibun.status import Status
 
-__all__ = ["Local", "Values", "slope", "slope_and_error"]
+__all__ = ["STEP", "Found", "Local", "Values", "slope", "slope_and_error"]
 
 #: The h of a plain difference of values in float64, times max(1, |z|): about the cube root of 2**-52.
 STEP: Final = 2.0**-17
 #: Half-ulps that a value of an unknown function may be off.
 ROUNDED: Final = 8.0
-#: The part of its slope by which the differences at h and 2h may disagree, beside rounding.
+#: Steps of the extrapolated differences, from wide to narrow.
+WIDTHS: Final = (2.0**-9, 2.0**-13, 2.0**-18)
+#: A relative error that needs no other step, and the largest that is left as it is.
+FINE: Final = 1e-11
 ROUGH: Final = 1e-7
+#: An absolute error that is as good as none.
+TINY: Final = 1e-13
 
 #: From an array in float64 to the values of f there, in float64, entry by entry.
 Values = Callable[[Array], Array]
@@ -39,47 +46,65 @@ Values = Callable[[Array], Array]
 
 def slope(f: Values, z: Array) -> Array:
     """Give the central difference at every entry of z: two evaluations."""
-    above, below, _ = sides(z, 1)
+    above, below, _ = sides(z, STEP)
     return np.asarray((f(above) - f(below)) / (above - below))
 
 
-def sides(z: Array, multiple: int) -> tuple[Array, Array, Array]:
-    """Give z + h, z - h and h in float64, at `multiple` of the step."""
+def sides(z: Array, width: float) -> tuple[Array, Array, Array]:
+    """Give z + h, z - h and h in float64, h being `width` times max(1, |z|)."""
     z = np.asarray(z, np.float64)
-    h = STEP * multiple * np.maximum(1.0, np.abs(z))
+    h = width * np.maximum(1.0, np.abs(z))
     return z + h, z - h, h
 
 
-def slope_and_error(f: Values, z: Array, y: Array, z_error: Any) -> tuple[Array, Array, int]:
-    """Give slope, bound on its error where the true z is within `z_error`, and how many entries stand at a kink."""
-    near, near_even, h = _parts(f, z, y, 1)
-    far, far_even, _ = _parts(f, z, y, 2)
-    # Across a kink at distance t the quotient is off by up to half the jump of the slope; the two terms together
-    # cover that for every t (worst t = 2h/3), and are of order h**2 where f is smooth.
-    odd = far - near
-    error = np.abs(odd) + 2 * np.abs(2 * near_even - far_even)
-    floor = ROUNDED * unit_of(h) * (np.abs(y) + h * np.abs(near)) / h
-    rough = np.asarray(~(error <= ROUGH * np.abs(near) + 4 * floor))
-    error = error + floor
-    if z_error is not None:
-        error = error + times(2 * np.abs(near_even) / h, z_error) + times(np.abs(odd), (z_error / h) ** 2)
-    kinks = 0
+class Found(NamedTuple):
+    """Slopes, bounds on their errors, curvatures, and which entries stand at a kink."""
+
+    slope: Array
+    error: Array
+    curvature: Array
+    at_kink: Array
+
+
+def slope_and_error(f: Values, z: Array, y: Array) -> Found:
+    """Give the slope at every entry of z, where f is y: six evaluations, and more where these do not agree."""
+    found = _extrapolated(f, z, y, WIDTHS[0])
+    for width in WIDTHS[1:]:
+        rough = ~(found.error <= FINE * np.abs(found.slope) + TINY)
+        if not rough.any():
+            return found
+        other = _extrapolated(f, z, y, width)
+        better = ~(other.error >= found.error) & rough
+        found = Found(*(np.where(better, new, old) for new, old in zip(other, found, strict=True)))
+    rough = np.asarray(~(found.error <= ROUGH * np.abs(found.slope) + TINY))
     if rough.any():
-        near, error = np.array(near), np.array(error)
-        near[rough], error[rough], at_kink = _anew(f, z, y, rough)
-        kinks = int(np.count_nonzero(at_kink))
-    return near, error, kinks
+        slope_, error, at_kink = (np.array(part) for part in (found.slope, found.error, found.at_kink))
+        slope_[rough], error[rough], at_kink[rough] = _anew(f, z, rough)
+        found = found._replace(slope=slope_, error=error, at_kink=at_kink)
+    return found
 
 
-def _parts(f: Values, z: Array, y: Array, multiple: int) -> tuple[Array, Array, Array]:
-    """Give the odd part (f+ - f-)/2h, the even part (f+ - 2f + f-)/2h, and h."""
-    above, below, h = sides(z, multiple)
-    high, low = f(above), f(below)
-    happened = above - below
-    return (high - low) / happened, ((high - y) - (y - low)) / happened, h
+def _extrapolated(f: Values, z: Array, y: Array, width: float) -> Found:
+    """Extrapolate three differences at steps of a width, times max(1, |z|)."""
+    odd, even = [], []
+    for multiple in (1, 2, 4):
+        above, below, h = sides(z, multiple * width)
+        high, low = f(above), f(below)
+        happened = above - below
+        odd.append((high - low) / happened)
+        even.append(((high - y) - (y - low)) / happened)
+    h = h / 4
+    near, far = (4 * odd[0] - odd[1]) / 3, (4 * odd[1] - odd[2]) / 3
+    value = (16 * near - far) / 15
+    # of an even part a h + b h^3 + c h^5 nothing is left but c; half the jump of a slope is counted 7 times
+    kink = np.abs((even[2] - 2 * even[1]) - 8 * (even[1] - 2 * even[0])) / 7
+    floor = ROUNDED * unit_of(h) * (np.abs(y) + h * np.abs(value)) / h
+    error = np.abs(value - near) + 2 * kink + floor
+    curvature = np.abs(8 * even[0] - even[1]) / (3 * h)
+    return Found(value, np.where(np.isnan(error), np.inf, error), curvature, np.zeros(np.shape(z), bool))
 
 
-def _anew(f: Values, z: Array, y: Array, rough: Array) -> tuple[Array, Array, Array]:
+def _anew(f: Values, z: Array, rough: Array) -> tuple[Array, Array, Array]:
     """Differentiate the rough entries by the adaptive method: values, errors, and which of them stand at a kink.
 
     f may treat every entry in its own way, so each point stands where its entry stands, and the others stay.
@@ -146,7 +171,8 @@ class Local(Rule):
         for place, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
                 f, z = self._alone(place, values)
-                give(given, (g * slope(f, z)).astype(np.result_type(g), copy=False))
+                found = slope_and_error(f, z, f(z)).slope if node.tape.fine else slope(f, z)
+                give(given, (g * found).astype(np.result_type(g), copy=False))
 
     def _alone(self, place: int, values: Sequence[Any]) -> tuple[Values, Array]:
         """Give the ufunc as a function of one of its inputs, broadcast to the shape of the result."""
@@ -168,7 +194,7 @@ class Local(Rule):
             if error is not None:
                 f, z = self._alone(place, values)
                 size = np.abs(slope(f, z))
-                total = total + times(size * (1 + ROUGH), error)
+                total = total + times(2 * size, error)
         return total
 
     def pull_both(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], gives: tuple[Give, Give]) -> None:
@@ -177,10 +203,13 @@ class Local(Rule):
         for place, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
                 f, z = self._alone(place, values)
-                found, error, kinks = slope_and_error(f, z, f(z), errors[place])
-                if kinks:
-                    node.tape.kink(self.name, kinks)
+                found, error, curvature, at_kink = slope_and_error(f, z, f(z))
+                if at_kink.any():
+                    node.tape.kink(node, np.count_nonzero(at_kink))
+                    error = np.where(at_kink & node.tape.smooth, 0.0, error)
                 error = error + unit_of(node.value) * np.abs(found)
+                if errors[place] is not None:
+                    error = error + times(2 * curvature, errors[place])
                 gives[0](given, (g * found).astype(np.result_type(g), copy=False))
                 gives[1](given, times(np.abs(found), gap) + times(error, np.abs(g) + gap))
 

@@ -3,23 +3,24 @@
 Gradient, vector-Jacobian product and Jacobian differ in the cotangents with which the way back begins.
 """
 
-import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mibun.chain.array import Recorded
 from mibun.chain.backward import Pulled, Taped, pulled, taped, value_in
 from mibun.chain.choice import Wish
 from mibun.chain.verify import verified
-from mibun.errors import FunctionUnchanged, InputError
+from mibun.errors import InputError
 from mibun.evaluate.gather import Arrange, values_first
 from mibun.given import Given, taken
 from mibun.result import Derivative
 from mibun.status import Note, Status
 from mibun.structure import Structure
 
-__all__ = ["chain_gradient", "chain_jacobian", "chain_vjp", "value_and_gradient"]
+__all__ = ["Asked", "chain_gradient", "chain_jacobian", "chain_vjp", "derivative_of", "leaves_of", "value_and_gradient"]
 
 
 class Asked(NamedTuple):
@@ -33,8 +34,12 @@ class Asked(NamedTuple):
 
 def chain_gradient(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
     """Differentiate a function that returns one number."""
-    asked = _asked(f, x, wish)
-    layout = asked.record.layout
+    return derivative_of(_asked(f, x, wish))
+
+
+def derivative_of(asked: Asked) -> Derivative:
+    """Walk back from the one number that was recorded."""
+    layout, wish = asked.record.layout, asked.wish
     if layout.size != 1:
         raise InputError(
             f"f returned {layout.size} numbers at x, {layout}; gradient and hessian are those of one number, "
@@ -68,7 +73,7 @@ def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
     return _result(asked, rows, values_first(asked.given.structure, layout), evaluations, fx)
 
 
-def value_and_gradient(f: Callable[[Any], Any], x: Any) -> tuple[float, Any]:
+def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -> tuple[float, Any]:
     """Give f(x) and its gradient as plain numbers: the inner loop, without bounds, verification or status.
 
     Parameters
@@ -77,6 +82,9 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any) -> tuple[float, Any]:
         From x to one number, written with NumPy.
     x : number, array or structure
         As in `mibun.gradient`.
+    fine : bool
+        Difference functions without a rule at six points each, for an error near 1e-13, and not at two, for one near
+        1e-11. Default: False.
 
     Returns
     -------
@@ -104,6 +112,7 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any) -> tuple[float, Any]:
     record = taped(f, structure, values)
     if record.layout.size != 1:
         raise InputError(f"f returned {record.layout.size} numbers, {record.layout}; expected one")
+    record.tape.fine = fine
     (found,) = pulled(record, [np.ones(1)], errors=False, keep=False)
     return float(np.reshape(value_in(record.results[0]), ())), structure.build(found.values)
 
@@ -113,9 +122,13 @@ def _asked(f: Callable[[Any], Any], x: Any, wish: Wish) -> Asked:
     if not callable(f):
         raise InputError(f"f is {f!r}; expected a function, then x: gradient(f, x)")
     given = taken(x, None)
+    return Asked(f, given, wish, taped(f, given.structure, leaves_of(given)))
+
+
+def leaves_of(given: Given) -> list[Any]:
+    """Give the leaves of x as f is to get them."""
     point = given.structure.unflatten(given.vector)
-    leaves = [np.asarray(part)[()] for part in given.structure.parts(point)]
-    return Asked(f, given, wish, taped(f, given.structure, leaves))
+    return [np.asarray(part)[()] for part in given.structure.parts(point)]
 
 
 def _flat(record: Taped) -> Any:
@@ -131,8 +144,12 @@ def _as_x(given: Given) -> Arrange:
 def _weighed(rows: Sequence[Pulled], weights: Any) -> Pulled:
     """Sum rows of a Jacobian."""
     values, errors = zip(*((row.values, row.errors) for row in rows), strict=True)
-    summed = [[sum(w * part for w, part in zip(weights, parts, strict=True)) for parts in zip(*whole, strict=True)] for whole in (values, errors)]
-    return Pulled(summed[0], summed[1], [])
+
+
+    def summed(rows_of: Sequence[list[Any]]) -> list[Any]:
+        return [sum(w * part for w, part in zip(weights, parts, strict=True)) for parts in zip(*rows_of, strict=True)]
+
+    return Pulled(summed(values), summed(errors), [])
 
 
 def _sizes(rows: Sequence[Pulled]) -> Any:
@@ -180,12 +197,14 @@ def _result(asked: Asked, rows: Sequence[Pulled], arrange: Arrange, evaluations:
     finite = np.isfinite(value)
     value[~finite] = np.nan
     error[~finite | np.isnan(error)] = np.inf
+    for column, row in enumerate(rows):
+        if row.smooth is not None:
+            smooth = np.concatenate([part.reshape(-1) for part in row.smooth])
+            codes[error[:, column] > 2 * smooth, column] = Status.KINK.code
     codes[np.isinf(error)] = Status.UNRESOLVED.code
     codes[~finite] = Status.NOT_FINITE.code
     if wish.rtol is not None or wish.atol:
         codes[~(error <= wish.atol + (wish.rtol or 0.0) * np.abs(value)) & finite] = Status.UNRESOLVED.code
-    if value.size > 1 and not any(any(row.reached) for row in rows):
-        warnings.warn("f(x) was not computed from x: does f use its argument?", FunctionUnchanged, stacklevel=4)
     return Derivative(
         value=arrange(value),
         error=arrange(error.astype(value.dtype, copy=False)),
@@ -206,8 +225,13 @@ def _notes(record: Taped) -> tuple[Note, ...]:
     branches = record.tape.branches
     if branches:
         more = f", and {len(branches) - 1:,} more" if len(branches) > 1 else ""
-        notes.append(Note(None, Status.CONVERGED, f"recorded as taken: {branches[0][0]} at {branches[0][1]}{more}"))
-    for name, count in record.tape.kinks.items():
-        text = f"{count:,} entries of {name} stand at a kink; what ties there shares one slope"
+        notes.append(Note(None, Status.CONVERGED, f"recorded as taken: {branches[0].what} at {branches[0].where}{more}"))
+    counts: Counter[str] = Counter()
+    for name, met in record.tape.kinks.values():
+        counts[name] += met
+    for name, met in counts.items():
+        text = f"{met:,} entr{'ies' if met > 1 else 'y'} of {name} at a kink; what ties there shares one slope"
         notes.append(Note(None, Status.CONVERGED, text))
+    if not any(isinstance(result, Recorded) and result.live for result in record.results):
+        notes.append(Note(None, Status.INSENSITIVE, "f(x) was not computed from x: does f use its argument?"))
     return tuple(notes)

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from mibun.chain.array import constant, plain, recorded
+from mibun.chain.array import apply, branched, constant, plain, recorded
 from mibun.chain.moving import moved, raveled, reshaped, stacked
 from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
 
-__all__ = ["clipped", "largest", "ordered"]
+__all__ = ["clipped", "largest"]
 
 
 class Where(Rule):
@@ -65,7 +65,7 @@ class Largest(Rule):
         count = np.count_nonzero(chosen, axis=axis, keepdims=True) if axis is not None else np.count_nonzero(chosen)
         tied = np.count_nonzero(np.asarray(count) > 1)
         if tied:
-            node.tape.kink(self.name, int(tied))
+            node.tape.kink(node, tied)
             g = g / np.asarray(count, g.dtype)
         give(given, chosen * g)
 
@@ -83,7 +83,9 @@ class Largest(Rule):
         error = 0.0 if errors[0] is None else errors[0]
         near = np.abs(given.value - y) <= error + np.max(error)
         several = np.count_nonzero(near, axis=axis, keepdims=True) > 1 if axis is not None else near.sum() > 1
-        give(given, near * (gap + size * several))
+        if np.any(several):
+            node.tape.kink(node, np.count_nonzero(several))
+        give(given, near * (gap if node.tape.smooth else gap + size * several))
 
 
 WHERE: Final = Where()
@@ -94,7 +96,7 @@ LARGEST: Final = {ufunc: Largest(ufunc) for ufunc in (np.maximum, np.minimum)}
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """Choose from two arrays."""
     if x is None:
-        return np.nonzero(plain(condition))
+        return FUNCTIONS[np.nonzero](condition)
     condition = constant(condition)
     if isinstance(condition, Node) and condition.live:
         condition = condition != 0
@@ -142,11 +144,36 @@ def clipped(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **opt
     return a if a_max is None else np.minimum(a, a_max)
 
 
-def ordered(x: Any, order: Any, axis: int) -> Any:
-    """Put entries in an order that was found on them."""
-    if isinstance(x.value, np.ndarray):
-        return moved(x, "np.sort", lambda a: np.take_along_axis(a, order, axis))
-    return x
+class Ordered(Rule):
+    """Entries in an order that depends on them; options are (function from values to the order, axis)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Put in order."""
+        order, axis = options
+        return np.take_along_axis(values[0], order(values[0]), axis)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Put back."""
+        (given,), (order, axis) = node.inputs, node.options
+        spread = np.empty(given.value.shape, g.dtype)
+        np.put_along_axis(spread, order(given.value), g, axis)
+        give(given, spread)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Put the errors in the order of the entries."""
+        order, axis = node.options
+        return None if errors[0] is None else np.take_along_axis(errors[0], order(node.inputs[0].value), axis)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Put the bounds back."""
+        self.pull(node, gap, give)
+
+
+SORT: Final = Ordered("np.sort")
+PARTITION: Final = Ordered("np.partition")
 
 
 @handles(np.sort)
@@ -154,7 +181,7 @@ def sorted_(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:
     """Sort."""
     if axis is None:
         a, axis = raveled(a), 0
-    return ordered(a, np.argsort(a.value, axis, kind or "stable"), axis)
+    return apply(SORT, a, options=(lambda x: np.argsort(x, axis, "stable"), axis))
 
 
 @handles(np.partition)
@@ -162,7 +189,7 @@ def partitioned(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect") -> 
     """Partition."""
     if axis is None:
         a, axis = raveled(a), 0
-    return ordered(a, np.argpartition(a.value, kth, axis, kind), axis)
+    return apply(PARTITION, a, options=(lambda x: np.argpartition(x, kth, axis), axis))
 
 
 @handles(np.median)
@@ -194,7 +221,7 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False, method: st
         found = quantile(raveled(a), q, 0)
         return reshaped(found, np.shape(q) + (1,) * a.ndim) if keepdims else found
     ranked = sorted_(a, axis)
-    position = np.asarray(value_of(q), np.float64) * (a.shape[axis] - 1)
+    position = np.asarray(plain(q), np.float64) * (a.shape[axis] - 1)
     low = np.floor(position).astype(np.intp)
     share = (position - low).reshape(position.shape + (1,) * (a.ndim - 1))
     ahead = FUNCTIONS[np.moveaxis](ranked, axis, 0)
@@ -220,8 +247,11 @@ def picked(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     return moved(layers, "np.choose", lambda all_: np.choose(places, all_, mode=mode))
 
 
-FLAT: Final = "argmax argmin argsort argpartition argwhere nonzero flatnonzero searchsorted digitize count_nonzero any all "
-FLAT_MORE: Final = "isclose allclose array_equal array_equiv isin isreal iscomplex isrealobj iscomplexobj shape ndim size"
+SHAPES: Final = ("shape", "ndim", "size", "isrealobj", "iscomplexobj")
+FLAT: Final = (
+    "argmax argmin argsort argpartition argwhere nonzero flatnonzero searchsorted digitize count_nonzero any all "
+    "isclose allclose array_equal array_equiv isin isreal iscomplex isposinf isneginf"
+).split()
 
 
 class FlatFunction(Rule):
@@ -234,8 +264,7 @@ class FlatFunction(Rule):
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Compute it."""
-        args, named = options
-        return self.function(*values, *args, **named)
+        return self.function(*values, **options)
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
         """Give none: the value is taken as it is."""
@@ -248,17 +277,24 @@ def _register_flat(name: str) -> None:
     def handler(*args: Any, **options: Any) -> Any:
         values = [value_of(given) for given in args]
         value = rule.function(*values, **{key: value_of(one) for key, one in options.items()})
-        if not hasattr(value, "dtype") or any(isinstance(one, Node) for one in options.values()):
-            return value  # a shape, a tuple of indices, a plain bool
-        nodes = sum(isinstance(given, Node) for given in args)
-        if nodes and all(isinstance(given, Node) for given in args[:nodes]):
-            return recorded(rule, args[:nodes], value, (args[nodes:], options))
-        return value
+        if name in SHAPES:
+            return value
+        named = {key: plain(one) for key, one in options.items()}
+        if not hasattr(value, "dtype"):  # a bool of Python, a tuple of indices
+            nodes = tuple(given for given in args if isinstance(given, Node))
+            places = [isinstance(given, Node) for given in args]
+
+            def again(*now: Any) -> Any:
+                left = iter(now)
+                return rule.function(*(next(left) if n else v for n, v in zip(places, values, strict=True)), **named)
+
+            return branched(rule.name, nodes, again)
+        return recorded(rule, args, value, named)
 
     handles(rule.function)(handler)
 
 
-for _name in (FLAT + FLAT_MORE).split():
+for _name in (*FLAT, *SHAPES):
     _register_flat(_name)
 
 
@@ -290,8 +326,10 @@ for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):
 @handles(np.nan_to_num)
 def finite(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Replace what is not finite."""
-    value = np.nan_to_num(x.value, nan=nan, posinf=posinf, neginf=neginf)
-    return where(np.isfinite(x.value), x, value)
+    largest = np.finfo(x.dtype).max
+    x = where(np.isnan(x), nan, x)
+    x = where(np.isposinf(x), largest if posinf is None else posinf, x)
+    return where(np.isneginf(x), -largest if neginf is None else neginf, x)
 
 
 @handles(np.copy, np.ascontiguousarray, np.asfortranarray, np.real, np.real_if_close, np.asanyarray, np.require)

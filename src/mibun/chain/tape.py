@@ -8,13 +8,26 @@ Reverse accumulation by a list of this kind is R. Wengert, "A simple automatic d
 Comm. ACM 7 (1964) 463-464, turned around by S. Linnainmaa (1970).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FUNCTIONS", "UFUNCS", "Array", "Give", "Node", "Rule", "Tape", "give", "handles", "unbroadcast", "value_of"]
+__all__ = [
+    "FUNCTIONS",
+    "UFUNCS",
+    "Array",
+    "Branch",
+    "Give",
+    "Node",
+    "Rule",
+    "Tape",
+    "give",
+    "handles",
+    "unbroadcast",
+    "value_of",
+]
 
 Array = NDArray[Any]
 
@@ -103,6 +116,16 @@ def handles(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     return register
 
 
+class Branch(NamedTuple):
+    """A place where f asked for a plain value, and went on by it: the recording holds only while it is the same."""
+
+    what: str
+    where: str
+    nodes: tuple[Node, ...]
+    make: Callable[..., Any]  #: from the values of the nodes to what f got
+    answer: Any
+
+
 class Tape:
     """What f did.
 
@@ -110,17 +133,22 @@ class Tape:
     ----------
     nodes : list of Node
         In the order in which they were made, so each stands behind its inputs.
-    branches : list
-        Places where f asked for a value that it then no longer knows: (what, where, node, answer).
+    branches : list of Branch
+        Places where f asked for a plain value.
     kinks : dict
-        For every operation at a kink of which f was met: how many entries stand there.
+        For every node at a kink of which f was met: what it is called, and how many entries stand there.
+    fine : bool
+        Unknown functions are to be differenced as finely as with errors, though none are asked for.
+    smooth : bool
+        Bounds are to leave out what kinks add to them.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.append = self.nodes.append
-        self.branches: list[tuple[str, str, Node, Any]] = []
-        self.kinks: dict[str, int] = {}
+        self.branches: list[Branch] = []
+        self.kinks: dict[int, tuple[str, int]] = {}
+        self.fine = self.smooth = False
         self.refused: Exception | None = None
 
     def close(self) -> None:
@@ -128,9 +156,9 @@ class Tape:
         self.nodes = []
         self.append = _closed
 
-    def kink(self, name: str, count: int) -> None:
-        """Count entries that stand at a kink."""
-        self.kinks[name] = self.kinks.get(name, 0) + count
+    def kink(self, node: Node, count: Any) -> None:
+        """Remember how many entries of a node stand at a kink."""
+        self.kinks[id(node)] = node.rule.name, int(count)
 
 
 def _closed(node: Node) -> None:
@@ -145,13 +173,6 @@ def _closed(node: Node) -> None:
 def value_of(given: Any) -> Any:
     """Give the value of a node, and anything else as it is."""
     return given.value if isinstance(given, Node) else given
-
-
-def live_inputs(node: Node) -> Iterator[tuple[int, Node]]:
-    """Go through the inputs to which something is pulled back."""
-    for place, given in enumerate(node.inputs):
-        if isinstance(given, Node) and given.live:
-            yield place, given
 
 
 def give(node: Node, part: Any) -> None:
