@@ -165,9 +165,7 @@ def hessian(
     return sparse_hessian(ByPairs(known, chosen, request, given, options), given, sparsity)
 
 
-def _by_chain(
-    f: Callable[[Any], Any] | None, x: Any, gradient: Any, sparsity: Any, wish: Wish
-) -> Derivative:
+def _by_chain(f: Callable[[Any], Any] | None, x: Any, gradient: Any, sparsity: Any, wish: Wish) -> Derivative:
     """Differentiate the gradient that the chain finds."""
     from mibun.chain.method import chain_gradient
     from mibun.chain.second import chain_slopes

@@ -216,7 +216,11 @@ class Cholesky(Factored):
         inner = _phi(_t(low) @ size)
         inner_off = _phi(_t(low) @ np.tril(gap) + _t(lost + self.unit(node.value) * low) @ (size + np.tril(gap)))
         outer = _t(inverse) @ inner_off @ inverse
-        outer = outer + _t(inverse_off) @ (inner + inner_off) @ (inverse + inverse_off) + _t(inverse) @ (inner + inner_off) @ inverse_off
+        outer = (
+            outer
+            + _t(inverse_off) @ (inner + inner_off) @ (inverse + inverse_off)
+            + _t(inverse) @ (inner + inner_off) @ inverse_off
+        )
         give(node.inputs[0], _lower(outer))
 
 
@@ -299,7 +303,9 @@ class Eigh(Factored):
             apart_off = apart * apart * (values_off[..., None, :] + values_off[..., :, None])
             inner = apart * (product + _t(product)) / 2
             inner_off = apart * (product_off + _t(product_off)) / 2 + apart_off * (product + _t(product)) / 2
-        found = v @ inner_off @ _t(v) + v_off @ (inner + inner_off) @ _t(v + v_off) + v @ (inner + inner_off) @ _t(v_off)
+        found = (
+            v @ inner_off @ _t(v) + v_off @ (inner + inner_off) @ _t(v + v_off) + v @ (inner + inner_off) @ _t(v_off)
+        )
         give(node.inputs[0], self._to_half(found, node))
 
 

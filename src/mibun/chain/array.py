@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from mibun.chain.refuse import OTHERWISE, place, refusal
+from mibun.chain.refuse import place, refusal
 from mibun.chain.tape import FUNCTIONS, UFUNCS, Branch, Node, Rule
 from mibun.errors import InputError
 
@@ -173,23 +173,23 @@ class Recorded(Node):
 
     def __pow__(self, other: Any) -> Any:
         if type(other) in (int, float) and other == 2:
-            return np.square(self)  # type: ignore[call-overload]
+            return np.square(self)
         return self._power(other)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
     def __neg__(self) -> Any:
-        return np.negative(self)  # type: ignore[call-overload]
+        return np.negative(self)
 
     def __pos__(self) -> Any:
         return self
 
     def __abs__(self) -> Any:
-        return np.absolute(self)  # type: ignore[call-overload]
+        return np.absolute(self)
 
     def __invert__(self) -> Any:
-        return np.invert(self)  # type: ignore[call-overload]
+        return np.invert(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if options:
@@ -339,13 +339,13 @@ class Recorded(Node):
         return FUNCTIONS[np.round](self, digits or 0)
 
     def __trunc__(self) -> Any:
-        return np.trunc(self)  # type: ignore[call-overload]
+        return np.trunc(self)
 
     def __floor__(self) -> Any:
-        return np.floor(self)  # type: ignore[call-overload]
+        return np.floor(self)
 
     def __ceil__(self) -> Any:
-        return np.ceil(self)  # type: ignore[call-overload]
+        return np.ceil(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if not self.live:
@@ -398,7 +398,9 @@ class Recorded(Node):
 
     def fill(self, *args: Any, **options: Any) -> NoReturn:
         """Write into the array: refused."""
-        raise self._refused("fill, put, sort or resize of a recorded array", "np.full, np.where, np.sort make a new one")
+        raise self._refused(
+            "fill, put, sort or resize of a recorded array", "np.full, np.where, np.sort make a new one"
+        )
 
     put = sort = partition = resize = itemset = fill
 
@@ -416,32 +418,39 @@ def _compared(ufunc: np.ufunc) -> Any:
     return lambda self, other: _ufunc(ufunc, self, other)
 
 
-def _both(ufunc: np.ufunc) -> tuple[Any, Any]:
-    return (lambda self, other: ufunc(self, other)), (lambda self, other: ufunc(other, self))
+def _reflected(ufunc: np.ufunc) -> Any:
+    return lambda self, other: _ufunc(ufunc, other, self)
 
 
-def _as_method(function: Any) -> Any:
+def _as_method(name: str) -> Any:
+    function = getattr(np, name)
     return lambda self, *args, **options: FUNCTIONS[function](self, *args, **options)
 
 
-for _name, _one in (
-    ("lt", np.less),
-    ("le", np.less_equal),
-    ("gt", np.greater),
-    ("ge", np.greater_equal),
-    ("eq", np.equal),
-    ("ne", np.not_equal),
-):
-    setattr(Recorded, f"__{_name}__", _compared(_one))
-for _name, _one in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor)):
-    for _prefix, _method_of in zip(("", "r"), _both(_one), strict=True):
-        setattr(Recorded, f"__{_prefix}{_name}__", _method_of)
-for _name in (
-    "all any argmax argmin argsort choose clip compress cumprod cumsum diagonal max mean min nonzero prod ptp ravel "
-    "repeat round searchsorted squeeze std sum swapaxes take trace var"
-).split():
-    setattr(Recorded, _name, _as_method(getattr(np, _name)))
-Recorded.flatten = _as_method(np.ravel)  # type: ignore[attr-defined]
+COMPARISONS: Final[dict[str, np.ufunc]] = {
+    "__lt__": np.less,
+    "__le__": np.less_equal,
+    "__gt__": np.greater,
+    "__ge__": np.greater_equal,
+    "__eq__": np.equal,
+    "__ne__": np.not_equal,
+    "__and__": np.bitwise_and,
+    "__or__": np.bitwise_or,
+    "__xor__": np.bitwise_xor,
+}
+#: Methods of an ndarray that do what the function of the same name does.
+METHODS: Final = """
+    all any argmax argmin argsort choose clip compress cumprod cumsum diagonal max mean min nonzero prod ptp ravel
+    repeat round searchsorted squeeze std sum swapaxes take trace var
+""".split()  # noqa: SIM905 (one line for each would hide the module)
+
+for _name, _one in COMPARISONS.items():
+    setattr(Recorded, _name, _compared(_one))
+    if _name in ("__and__", "__or__", "__xor__"):
+        setattr(Recorded, f"__r{_name[2:]}", _reflected(_one))
+for _name in METHODS:
+    setattr(Recorded, _name, _as_method(_name))
+Recorded.flatten = _as_method("ravel")  # type: ignore[attr-defined]
 Recorded.conj = Recorded.conjugate = Recorded.copy  # type: ignore[attr-defined]
 
 

@@ -1,11 +1,12 @@
 """Record f, and walk back from its result to x: cotangents along the tape, from its end to its beginning."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mibun.chain import algebra, composed, elementary, linear, moving, products, selecting, ufuncs  # noqa: F401 (rules)
+from mibun.chain import algebra, composed, elementary, linear, moving, norms, products, selecting, ufuncs  # noqa: F401 (rules)
 from mibun.chain.array import Recorded, constant, nested
 from mibun.chain.bounds import errors_of, pull_back_with_bounds
 from mibun.chain.tape import Array, Node, Tape, give
@@ -34,36 +35,38 @@ class Pulled(NamedTuple):
     smooth: list[Any] | None = None  #: bounds without what kinks add to them, where kinks were met
 
 
-def taped(f: Callable[[Any], Any], structure: Structure, values: Sequence[Any]) -> Taped:
+def taped(f: Callable[[Any], Any], build: Callable[[Any], Any], values: Sequence[Any]) -> Taped:
     """Record f.
 
     Parameters
     ----------
     f : callable
-    structure : Structure
-        Of x.
+    build : callable
+        From leaves to x.
     values : sequence
-        The leaves of x, of the dtypes that f is to get.
+        The leaves, of the dtypes that f is to get.
     """
     tape = Tape()
     leaves = [Recorded(value, None, (), None, True, tape) for value in values]
     try:
         with np.errstate(all="ignore"):
-            result = f(structure.build(leaves))
-            if tape.refused is not None:
-                raise tape.refused
-            layout, results = _results(result, tape)
+            layout, results = _results(f(build(leaves)), tape)
     except Exception as reason:
         tape.close()
         if tape.refused is not None and reason is not tape.refused:
             raise tape.refused from reason
-        located(reason, f"f raised this while it was recorded, at x = {shown(structure.build(list(values)))}")
+        located(reason, f"f raised this while it was recorded, at x = {shown(build(list(values)))}")
         raise
+    if tape.refused is not None:  # and f went on all the same
+        tape.close()
+        raise tape.refused
     return Taped(tape, leaves, layout, results)
 
 
 def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
     """Take apart what f returned; its structure is that of the values."""
+    if type(result) is Recorded and result.tape is tape:
+        return _plain_layout(np.shape(result.value), result.value.dtype), [result]
     parts: list[Any] = []
 
     def settle(part: Any) -> Any:
@@ -84,6 +87,12 @@ def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
     if layout.dtype.kind == "c":
         raise InputError('f(x) is complex; method="chain" differentiates real numbers, write method="adaptive"')
     return layout, parts
+
+
+@lru_cache(maxsize=64)
+def _plain_layout(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Structure:
+    """Give the layout of a number or an array."""
+    return Structure.of(np.zeros(shape, dtype)[()], name="f(x)")
 
 
 def _holds_array(part: Any) -> bool:

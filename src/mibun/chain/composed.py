@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mibun.chain.array import apply, constant, plain, recorded
+from mibun.chain.array import constant, plain, recorded
 from mibun.chain.linear import Linear
 from mibun.chain.local import Local
 from mibun.chain.refuse import refusal
-from mibun.chain.rounding import rounding_unit
 from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
 
 __all__: list[str] = []
@@ -105,7 +104,11 @@ def product(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdi
     """Multiply along axes, in halves: right where entries are 0, and for all but one of them."""
     _only("np.prod", rest)
     keep = bool(keepdims) and keepdims is not np._NoValue
-    axes = tuple(range(a.ndim)) if axis is None else tuple(i % a.ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = (
+        tuple(range(a.ndim))
+        if axis is None
+        else tuple(i % a.ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
+    )
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
     rest_axes = [i for i in range(a.ndim) if i not in axes]
     flat = FUNCTIONS[np.transpose](a, [*axes, *rest_axes])
@@ -204,26 +207,23 @@ def sinc(x: Any) -> Any:
 SINC: Final = Local(np.sinc, name="np.sinc")
 
 
-class Interpolated(Local):
-    """Linear interpolation in a table; options are (xp, fp, left, right, period)."""
-
-    def __init__(self) -> None:
-        super().__init__(np.interp, name="np.interp")
-
-
 @handles(np.interp)
 def interpolated(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Interpolate: linear in the values of the table, numerically in the place."""
-    if period is not None or any(isinstance(one, Node) and one.live for one in (xp, left, right)):
-        raise refusal("np.interp with a period, or with recorded xp, left or right", "write it by np.where")
-    x, xp, fp = constant(x), np.asarray(value_of(xp)), constant(fp)
-    x = x if isinstance(x, Node) else np.asarray(x)
-    if isinstance(fp, Node) and fp.live:
+    own_table = isinstance(fp, Node) and fp.live
+    ends = [one for one in (xp, left, right) if isinstance(one, Node) and one.live]
+    if period is not None or ends or (own_table and (left is not None or right is not None)):
+        raise refusal(
+            "np.interp with a period, recorded xp, or left and right of a recorded fp", "write it by np.where"
+        )
+    x, xp, fp = constant(x), np.asarray(plain(xp)), constant(fp)
+    if own_table:
+        x = x if isinstance(x, Node) else np.asarray(x)
         place = plain(np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2))
         share = np.clip((x - xp[place]) / (xp[place + 1] - xp[place]), 0.0, 1.0)
         return fp[place] + (fp[place + 1] - fp[place]) * share
-    table = value_of(fp)
-    rule = Local(lambda at: np.interp(at, xp, table, left, right), name="np.interp")
+    table = np.array(plain(fp))
+    rule = Local(lambda at: np.interp(at, xp, table, plain(left), plain(right)), name="np.interp")
     return recorded(rule, (x,), rule.forward(None, x.value))
 
 
@@ -258,7 +258,9 @@ def polynomial(p: Any, x: Any) -> Any:
 
 
 @handles(np.nansum)
-def sum_of_numbers(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **r: Any) -> Any:
+def sum_of_numbers(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **r: Any
+) -> Any:
     """Sum what is not nan."""
     return FUNCTIONS[np.sum](np.where(np.isnan(a), 0.0, a), axis, keepdims=keepdims)
 
@@ -320,81 +322,3 @@ def cast(x: Any, dtype: Any, /, **options: Any) -> Any:
         return x
     rule: Rule = CAST if dtype.kind == "f" and x.dtype.kind == "f" else FLAT_CAST
     return recorded(rule, (x,), x.value.astype(dtype), dtype)
-
-
-@handles(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
-    """Give norms: by the entries that they select, or by the square root of a sum."""
-    matrix = ord is not None and ((axis is None and x.ndim == 2) or isinstance(axis, tuple))
-    if not matrix or ord == "fro":
-        if ord in (None, 2, 2.0, "fro"):
-            return apply(NORM, x, options=(axis, keepdims))
-        if ord in (1, math.inf, -math.inf):
-            choose = {1: np.sum, math.inf: np.max, -math.inf: np.min}[ord]
-            return choose(np.abs(x), axis=axis, keepdims=keepdims)
-        if isinstance(ord, int | float) and ord > 0:
-            return np.sum(np.abs(x) ** ord, axis, keepdims=keepdims) ** (1 / ord)
-    elif ord in (1, -1, math.inf, -math.inf):
-        first, second = (axis if axis is not None else (0, 1)) if abs(ord) == 1 else (axis if axis is not None else (0, 1))[::-1]
-        sums = np.sum(np.abs(x), first, keepdims=True)
-        found = (np.max if ord > 0 else np.min)(sums, axis=second, keepdims=True)
-        return found if keepdims else FUNCTIONS[np.squeeze](found, (first, second))
-    elif ord in (2, "nuc", -2):
-        if axis is not None and axis != (0, 1):
-            raise refusal(f"np.linalg.norm(ord={ord!r}) along axes", "move them to the end")
-        values = np.linalg.svd(x, compute_uv=False)
-        return {2: np.max, -2: np.min, "nuc": np.sum}[ord](values)
-    raise refusal(f"np.linalg.norm(ord={ord!r})", "write it by np.sum and powers")
-
-
-class Norm(Rule):
-    """The root of a sum of squares; options are (axes, keepdims).
-
-    At 0 it stands at a kink: the mean of all its slopes there is 0, and none is above 1.
-    """
-
-    name = "np.linalg.norm"
-
-    def forward(self, options: Any, *values: Any) -> Any:
-        """Compute it."""
-        axis, keepdims = options
-        return np.sqrt(np.add.reduce(np.square(values[0]), axis=axis, keepdims=keepdims))
-
-    def _spread(self, node: Node, *parts: Any) -> list[Any]:
-        """Give what is like the result the axes of the input."""
-        axis, keepdims = node.options
-        return list(parts) if keepdims or axis is None else [np.expand_dims(part, axis) for part in parts]
-
-    def _slope(self, node: Node) -> Any:
-        (long,) = self._spread(node, node.value)
-        return np.divide(node.inputs[0].value, long, out=np.zeros_like(node.inputs[0].value), where=long != 0)
-
-    def pull(self, node: Node, g: Any, give: Give) -> None:
-        """Multiply by x / |x|, and count the zeros."""
-        zeros = np.count_nonzero(node.value == 0)
-        if zeros:
-            node.tape.kink(node, zeros)
-        give(node.inputs[0], self._slope(node) * self._spread(node, g)[0])
-
-    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
-        """Take the norm of the errors, and the rounding of the sum."""
-        total = self._unit(node) * node.value
-        return total if errors[0] is None else total + self.forward(node.options, errors[0])
-
-    def _unit(self, node: Node) -> float:
-        return rounding_unit(node.value.dtype, node.inputs[0].value.size // max(1, node.value.size))
-
-    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
-        """Add what the slope is off; at 0 it may be any up to 1."""
-        lost = np.asarray(self.lost(node, errors))
-        long, size, gap, lost = self._spread(node, node.value, np.abs(g), gap, lost)
-        slope = np.abs(self._slope(node))
-        error = lost * slope if errors[0] is None else lost * slope + errors[0]
-        off = np.divide(error, long, out=np.ones(slope.shape), where=long != 0) + self._unit(node) * slope
-        off = np.minimum(off, 1.0)
-        if node.tape.smooth:
-            off = np.where(long == 0, 0.0, off)
-        give(node.inputs[0], slope * gap + off * (size + gap))
-
-
-NORM: Final = Norm()

@@ -324,8 +324,8 @@ def _fill() -> None:
     UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in binary.items()})
     for ufunc, sign in ((np.maximum, 1), (np.fmax, 1), (np.minimum, -1), (np.fmin, -1)):
         UFUNCS[ufunc] = Extreme(ufunc, *_shares(ufunc, sign), width=0.5)
-    for ufunc in (np.absolute, np.fabs):
-        UFUNCS[ufunc] = Extreme(ufunc, lambda x, y: np.sign(x), width=1.0)
+    for size in (np.absolute, np.fabs):
+        UFUNCS[size] = Extreme(size, lambda x, y: np.sign(x), width=1.0)
     names = "sign floor ceil trunc rint floor_divide signbit isnan isinf isfinite invert logical_not logical_and "
     names += "logical_or logical_xor bitwise_and bitwise_or bitwise_xor less less_equal greater greater_equal equal "
     names += "not_equal spacing gcd lcm left_shift right_shift bitwise_count"

@@ -8,6 +8,7 @@ matrices carries a bound row by row and column by column, by the inequality of C
 which costs no product of matrices, and is at most sqrt(2) or so too large where the sizes are spread evenly.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from mibun.chain.array import recorded
 from mibun.chain.rounding import rounding_unit, times
 from mibun.chain.tape import UFUNCS, Array, Give, Node, Rule, handles, value_of
 
-__all__ = ["Linear", "Matmul", "Sum", "add_all"]
+__all__ = ["SUM", "Linear", "Matmul", "Sum", "add_all", "spread"]
 
 
 class Linear(Rule):
@@ -66,17 +67,12 @@ class Sum(Linear):
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Sum."""
-        (x,), (axis, keepdims) = values, options
-        if axis is None and not keepdims:
-            return np.add.reduce(x, axis=None)
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return np.add.reduce(values[0], axis=options[0], keepdims=options[1])
 
     def back(self, options: Any, g: Any, like: Any) -> Any:
         """Spread."""
         axis, keepdims = options
-        if axis is None or keepdims:
-            return np.broadcast_to(g, like.shape)
-        return np.broadcast_to(np.expand_dims(g, axis), like.shape)
+        return spread(g if axis is None or keepdims else np.expand_dims(g, axis), like.shape)
 
     def terms(self, node: Node) -> int:
         """Count the entries of the input for one of the result."""
@@ -84,12 +80,23 @@ class Sum(Linear):
 
 
 SUM: Final = Sum()
+#: Entries up to which an array is filled; above, a view costs less.
+FEW: Final = 2**14
+
+
+def spread(g: Any, shape: tuple[int, ...]) -> Any:
+    """Spread what broadcasts to a shape: np.broadcast_to takes ten times as long for small arrays."""
+    if math.prod(shape) > FEW:
+        return np.broadcast_to(g, shape)
+    made = np.empty(shape, g.dtype)
+    made[...] = g
+    return made
 
 
 @handles(np.sum)
 def add_all(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
     """Sum over axes."""
-    options = axis, bool(keepdims) and keepdims is not np._NoValue
+    options = axis, keepdims is not np._NoValue and bool(keepdims)
     return recorded(SUM, (x,), SUM.forward(options, x.value), options)
 
 

@@ -5,10 +5,10 @@ Of a function of which nothing is known but its values, the slope at every entry
     D(h) = (f(z+h) - f(z-h)) / ((z+h) - (z-h)),
 
 in float64, whatever the data, and divided by the step that really happened. Where only values are wanted, one of them
-does, at h = 2**-17 max(1, |z|). With errors, h, 2h and 4h are extrapolated, which is exact to h^6, and the extrapolation
-of the first two alone says how far that can be trusted; a combination of the even parts tells a kink. That is done at a
-wide step, and at narrower ones while entries are left that they help; those that nothing helps are differentiated by
-the adaptive method, each with its own steps and bound.
+does, at h = 2**-17 max(1, |z|). With errors, h, 2h and 4h are extrapolated, which is exact to h^6, and the
+extrapolation of the first two alone says how far that can be trusted; a combination of the even parts tells a kink.
+That is done at a wide step, and at narrower ones while entries are left that they help; those that nothing helps are
+differentiated by the adaptive method, each with its own steps and bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -122,13 +122,13 @@ def _anew(f: Values, z: Array, rough: Array) -> tuple[Array, Array, Array]:
             moved[targets[now]] = points[now]
             found[now] = np.reshape(f(moved.reshape(shape)), -1)[targets[now]]
             left = np.delete(left, first)
-        return found
+        return np.asarray(found)
 
     def stack(elements: Array, coordinates: Array) -> Array:
         return np.stack([elements.astype(np.float64), coordinates], axis=1)
 
     def point(element: int, coordinate: complex) -> Array:
-        return stack(np.array([element]), np.array([coordinate]))[0]
+        return np.array([element, coordinate])
 
     starts, units = flat[places].tolist(), [2.0**-52] * places.size
     plan = Plan(starts, units, False, point, stack, 8, str)
@@ -161,7 +161,7 @@ class Local(Rule):
         y = self.ufunc(*values)
         if self.output is not None:
             y = y[self.output]
-        if getattr(y, "dtype", None) == object or not hasattr(y, "dtype"):
+        if not hasattr(y, "dtype") or y.dtype.kind == "O":  # of a ufunc that np.frompyfunc made
             y = np.asarray(y).astype(np.float64)[()]
         return y
 

@@ -47,7 +47,7 @@ def derivative_of(asked: Asked) -> Derivative:
         )
     (found,) = pulled(asked.record, [np.ones(1)], wish.errors)
     fx = float(_flat(asked.record)[0])
-    return _result(asked, [found], _as_x(asked.given), _verify(asked, found, np.ones(1)), fx)
+    return _result(asked, [found], None, _verify(asked, found, np.ones(1)), fx)
 
 
 def chain_vjp(f: Callable[[Any], Any], x: Any, cotangent: Any, wish: Wish) -> Derivative:
@@ -59,7 +59,7 @@ def chain_vjp(f: Callable[[Any], Any], x: Any, cotangent: Any, wish: Wish) -> De
         raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
     (found,) = pulled(asked.record, [weights], wish.errors)
     evaluations = _verify(asked, found, weights)
-    return _result(asked, [found], _as_x(asked.given), evaluations, layout.unflatten(_flat(asked.record), cast=False))
+    return _result(asked, [found], None, evaluations, layout.unflatten(_flat(asked.record), cast=False))
 
 
 def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
@@ -101,20 +101,25 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -
     --------
     >>> import numpy as np
     >>> from mibun import chain
-    >>> value, gradient = chain.value_and_gradient(lambda p: np.sum(np.exp(p["a"]) * p["b"]), {"a": np.ones(2), "b": 3.0})
+    >>> x = {"a": np.ones(2), "b": 3.0}
+    >>> value, gradient = chain.value_and_gradient(lambda x: np.sum(np.exp(x["a"]) * x["b"]), x)
     >>> bool(abs(value - 6 * np.e) < 1e-14), bool(abs(gradient["b"] - 2 * np.e) < 1e-14)
     (True, True)
     """
-    structure = Structure.of(x)
-    values = [
-        np.asarray(part, leaf.dtype)[()] for part, leaf in zip(structure.parts(x), structure.leaves, strict=True)
-    ]
-    record = taped(f, structure, values)
+    if type(x) is dict and x and all(type(part) is np.ndarray and part.dtype.kind == "f" for part in x.values()):
+        build: Callable[[Any], Any] = lambda parts: dict(zip(x, parts, strict=True))  # noqa: E731 (nothing is checked)
+        values = list(x.values())
+    else:
+        structure = Structure.of(x)
+        build = structure.build
+        pairs = zip(structure.parts(x), structure.leaves, strict=True)
+        values = [np.asarray(part, leaf.dtype)[()] for part, leaf in pairs]
+    record = taped(f, build, values)
     if record.layout.size != 1:
         raise InputError(f"f returned {record.layout.size} numbers, {record.layout}; expected one")
     record.tape.fine = fine
     (found,) = pulled(record, [np.ones(1)], errors=False, keep=False)
-    return float(np.reshape(value_in(record.results[0]), ())), structure.build(found.values)
+    return float(np.reshape(value_in(record.results[0]), ())), build(found.values)
 
 
 def _asked(f: Callable[[Any], Any], x: Any, wish: Wish) -> Asked:
@@ -122,7 +127,7 @@ def _asked(f: Callable[[Any], Any], x: Any, wish: Wish) -> Asked:
     if not callable(f):
         raise InputError(f"f is {f!r}; expected a function, then x: gradient(f, x)")
     given = taken(x, None)
-    return Asked(f, given, wish, taped(f, given.structure, leaves_of(given)))
+    return Asked(f, given, wish, taped(f, given.structure.build, leaves_of(given)))
 
 
 def leaves_of(given: Given) -> list[Any]:
@@ -137,14 +142,9 @@ def _flat(record: Taped) -> Any:
     return np.concatenate(values).astype(np.result_type(record.layout.dtype, np.float64), copy=False)
 
 
-def _as_x(given: Given) -> Arrange:
-    return lambda matrix: given.structure.unflatten(matrix[:, 0], cast=False)
-
-
 def _weighed(rows: Sequence[Pulled], weights: Any) -> Pulled:
     """Sum rows of a Jacobian."""
     values, errors = zip(*((row.values, row.errors) for row in rows), strict=True)
-
 
     def summed(rows_of: Sequence[list[Any]]) -> list[Any]:
         return [sum(w * part for w, part in zip(weights, parts, strict=True)) for parts in zip(*rows_of, strict=True)]
@@ -171,7 +171,7 @@ def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
         return float(flat[counting] @ weights[counting])
 
     fx = float(_flat(record)[counting] @ weights[counting])
-    gradient, error = (np.concatenate([part.reshape(-1) for part in parts]) for parts in found[:2])
+    gradient, error = (np.concatenate([np.reshape(part, -1) for part in parts]) for parts in found[:2])
     itemsize = min(leaf.dtype.itemsize for leaf in (*record.layout.leaves, *given.structure.leaves))
     verdict = verified(summed, given, gradient, error, fx, itemsize)
     if verdict.agrees:
@@ -185,34 +185,55 @@ def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
     )
 
 
-def _result(asked: Asked, rows: Sequence[Pulled], arrange: Arrange, evaluations: int, fx: Any) -> Derivative:
-    """Build the Derivative from rows of a Jacobian."""
-    given, wish, record = asked.given, asked.wish, asked.record
-    value, error, codes = (np.empty((given.structure.size, len(rows)), dtype) for dtype in (_precision(given), np.float64, np.uint8))
-    for column, row in enumerate(rows):
-        value[:, column] = np.concatenate([part.reshape(-1) for part in row.values])
-        error[:, column] = np.concatenate([part.reshape(-1) for part in row.errors])
-        code = [Status.CONVERGED.code if reached else Status.INSENSITIVE.code for reached in row.reached]
-        codes[:, column] = np.repeat(code, [leaf.stop - leaf.start for leaf in given.structure.leaves])
-    finite = np.isfinite(value)
-    value[~finite] = np.nan
-    error[~finite | np.isnan(error)] = np.inf
-    for column, row in enumerate(rows):
-        if row.smooth is not None:
-            smooth = np.concatenate([part.reshape(-1) for part in row.smooth])
-            codes[error[:, column] > 2 * smooth, column] = Status.KINK.code
-    codes[np.isinf(error)] = Status.UNRESOLVED.code
-    codes[~finite] = Status.NOT_FINITE.code
-    if wish.rtol is not None or wish.atol:
-        codes[~(error <= wish.atol + (wish.rtol or 0.0) * np.abs(value)) & finite] = Status.UNRESOLVED.code
+def _result(asked: Asked, rows: Sequence[Pulled], arrange: Arrange | None, evaluations: int, fx: Any) -> Derivative:
+    """Build the Derivative of rows of a Jacobian; of one row, without `arrange`, as x is built."""
+    structure = asked.given.structure
+    columns = [_settled(asked, row) for row in rows]
+    if arrange is None:
+        parts: list[Any] = [
+            structure.build(
+                [part.item() if leaf.number else part for part, leaf in zip(of, structure.leaves, strict=True)]
+            )
+            for of in columns[0]
+        ]
+    else:
+        parts = [
+            arrange(np.stack([np.concatenate([part.reshape(-1) for part in column[i]]) for column in columns], axis=1))
+            for i in range(3)
+        ]
+    value, error, codes = parts
     return Derivative(
-        value=arrange(value),
-        error=arrange(error.astype(value.dtype, copy=False)),
-        status=arrange(codes),
+        value=value,
+        error=error,
+        status=codes,
         evaluations=1 + evaluations,
         fx=fx,
-        notes=_notes(record),
+        notes=_notes(asked.record),
     )
+
+
+def _settled(asked: Asked, row: Pulled) -> tuple[list[Any], list[Any], list[Any]]:
+    """Give values, errors and codes of a row, leaf by leaf: what is not finite has an infinite error."""
+    wish, dtype = asked.wish, _precision(asked.given)
+    values, errors, codes = [], [], []
+    for place, (value, error, reached) in enumerate(zip(row.values, row.errors, row.reached, strict=True)):
+        value, error = np.array(value, dtype), np.array(error, dtype)
+        status = Status.CONVERGED if reached else Status.INSENSITIVE
+        code = np.full(value.shape, status.code, np.uint8)
+        if row.smooth is not None:
+            code[error > 2 * row.smooth[place]] = Status.KINK.code
+        if wish.rtol is not None or wish.atol:
+            code[~(error <= wish.atol + (wish.rtol or 0.0) * np.abs(value))] = Status.UNRESOLVED.code
+        finite = np.isfinite(value)
+        if not (finite.all() and np.isfinite(error).all()):
+            value[~finite] = np.nan
+            error[~finite | np.isnan(error)] = np.inf
+            code[np.isinf(error)] = Status.UNRESOLVED.code
+            code[~finite] = Status.NOT_FINITE.code
+        values.append(value)
+        errors.append(error)
+        codes.append(code)
+    return values, errors, codes
 
 
 def _precision(given: Given) -> Any:
@@ -225,7 +246,9 @@ def _notes(record: Taped) -> tuple[Note, ...]:
     branches = record.tape.branches
     if branches:
         more = f", and {len(branches) - 1:,} more" if len(branches) > 1 else ""
-        notes.append(Note(None, Status.CONVERGED, f"recorded as taken: {branches[0].what} at {branches[0].where}{more}"))
+        notes.append(
+            Note(None, Status.CONVERGED, f"recorded as taken: {branches[0].what} at {branches[0].where}{more}")
+        )
     counts: Counter[str] = Counter()
     for name, met in record.tape.kinks.values():
         counts[name] += met

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mibun.chain.array import Recorded, constant, plain, recorded
+from mibun.chain.array import constant, plain, recorded
 from mibun.chain.linear import Linear
 from mibun.chain.tape import Give, Node, Rule, handles, value_of
 from mibun.chain.tape import give as add
@@ -73,6 +73,20 @@ class Part(Linear):
             sofar[node.options] += g
 
 
+class Picked(Part):
+    """A part chosen by arrays of integers, perhaps an entry several times."""
+
+    def back(self, options: Any, g: Any, like: Any) -> Any:
+        """Add it up in its place among zeros."""
+        summed = np.zeros(like.shape, g.dtype)
+        np.add.at(summed, options, g)
+        return summed
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Add it up."""
+        give(node.inputs[0], self.back(node.options, g, node.inputs[0].value))
+
+
 class Move(Linear):
     """A function that moves entries; options are (function, where each entry comes from, or None)."""
 
@@ -130,6 +144,7 @@ class Concatenate(Rule):
 RESHAPE: Final = Reshape()
 TRANSPOSE: Final = Transpose()
 PART: Final = Part()
+PICKED: Final = Picked()
 CONCATENATE: Final = Concatenate()
 
 
@@ -215,31 +230,29 @@ def _at_least(arrays: Sequence[Any], function: Any) -> Any:
 def chosen(x: Any, key: Any) -> Any:
     """Choose entries by an index."""
     parts = key if type(key) is tuple else (key,)
-    simple = True
     for part in parts:
-        if type(part) is not int and part is not None and part is not Ellipsis and not isinstance(part, slice):
-            simple = False
+        if type(part) is not int and part is not None and part is not Ellipsis and type(part) is not slice:
             break
-    if simple:
+    else:
         return recorded(PART, (x,), x.value[key], key)
-    settled = tuple(_plain_key(part) for part in parts)
-    settled_key = settled if type(key) is tuple else settled[0]
-    if all(isinstance(part, bool | np.bool_ | slice) or (isinstance(part, np.ndarray) and part.dtype == bool) for part in parts):
-        return recorded(PART, (x,), x.value[settled_key], settled_key)
-    return moved(x, "x[...]", lambda a: a[settled_key])
+    settled = tuple(map(_plain_key, parts))
+    several = any(isinstance(part, np.ndarray) and part.dtype != bool for part in settled)
+    whole = settled if type(key) is tuple else settled[0]
+    return recorded(PICKED if several else PART, (x,), x.value[whole], whole)
 
 
 def _plain_key(part: Any) -> Any:
     if isinstance(part, list):
         part = np.asarray([plain(one) for one in part])
-    return plain(part)
+    part = plain(part)
+    return part.copy() if isinstance(part, np.ndarray) else part  # the caller may write to it
 
 
 #: Functions that move the entries of their first argument, whatever else is given to them.
-MOVES: Final = (
-    "flip fliplr flipud roll rot90 rollaxis repeat tile diag diagonal diagflat tril triu resize delete array_split split "
-    "vsplit hsplit dsplit take compress extract trim_zeros permute_dims matrix_transpose unstack"
-).split()
+MOVES: Final = """
+    flip fliplr flipud roll rot90 rollaxis repeat tile diag diagonal diagflat tril triu resize delete array_split split
+    vsplit hsplit dsplit take compress extract trim_zeros permute_dims matrix_transpose unstack
+""".split()  # noqa: SIM905
 
 
 def _register(name: str) -> None:
@@ -277,7 +290,9 @@ def placed(arrays: Sequence[Any], axis: int) -> Any:
     parts = [constant(a) for a in arrays]
     values = [np.asarray(value_of(part)) for part in parts]
     value = np.concatenate(values, axis=axis)
-    return recorded(CONCATENATE, tuple(p if isinstance(p, Node) else v for p, v in zip(parts, values, strict=True)), value, axis)
+    return recorded(
+        CONCATENATE, tuple(p if isinstance(p, Node) else v for p, v in zip(parts, values, strict=True)), value, axis
+    )
 
 
 @handles(np.concatenate)

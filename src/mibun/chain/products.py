@@ -55,7 +55,11 @@ class Einsum(Rule):
         return spread
 
     def _summed(self, options: Any, values: Sequence[Any]) -> int:
-        lengths = {name: n for term, value in zip(options[0], values, strict=True) for name, n in zip(term, np.shape(value), strict=True)}
+        lengths = {
+            name: n
+            for term, value in zip(options[0], values, strict=True)
+            for name, n in zip(term, np.shape(value), strict=True)
+        }
         return int(np.prod([lengths[name] for name in set(lengths) - set(options[1])], dtype=np.int64))
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
@@ -249,4 +253,6 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 for _name, _text in (("vecdot", "...i,...i"), ("matvec", "...ij,...j->...i"), ("vecmat", "...i,...ij->...j")):
     if hasattr(np, _name):
-        FUNCTIONS[getattr(np, _name)] = lambda a, b, /, text=_text, **options: einsum(text + "->..." if "->" not in text else text, a, b)
+        FUNCTIONS[getattr(np, _name)] = lambda a, b, /, text=_text, **options: einsum(
+            text + "->..." if "->" not in text else text, a, b
+        )

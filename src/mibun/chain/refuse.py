@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from mibun.errors import InputError
+from mibun.text import clip
 
 __all__ = ["OTHERWISE", "place", "refusal"]
 
@@ -25,7 +26,7 @@ def place() -> str:
     ):
         frame = frame.f_back
     file, line = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(file, line).strip()
+    text = clip(linecache.getline(file, line).strip(), 80)
     return f"{Path(file).name}, line {line}" + (f" ({text})" if text else "")
 
 

@@ -79,7 +79,9 @@ class Recording:
         record = self._again(x)
         values = [np.asarray(value_in(result))[()] for result in record.results]
         record.tape.close()
-        return self._layout.build([v.item() if leaf.python else v for v, leaf in zip(values, self._layout.leaves, strict=True)])
+        return self._layout.build(
+            [v.item() if leaf.python else v for v, leaf in zip(values, self._layout.leaves, strict=True)]
+        )
 
     def gradient(self, x: Any) -> Derivative:
         """Give the gradient at x with its bounds, as `mibun.gradient` does; it is not verified again."""
@@ -98,7 +100,7 @@ class Recording:
     def _again(self, x: Any) -> Taped:
         """Do what f did, at another point, on a tape of its own."""
         tape = Tape()
-        made: list[Node] = []
+        made: list[Recorded] = []
         for part, leaf in zip(self._structure.parts(x), self._structure.leaves, strict=True):
             value = np.asarray(part, leaf.dtype)[()]
             if np.shape(value) != leaf.shape:
@@ -121,7 +123,11 @@ class Recording:
     @staticmethod
     def _check(branch: Branch, values: list[Any]) -> None:
         answer = branch.make(*values)
-        same = all(map(np.array_equal, answer, branch.answer)) if isinstance(answer, tuple) else np.array_equal(answer, branch.answer)
+        same = (
+            all(map(np.array_equal, answer, branch.answer))
+            if isinstance(answer, tuple)
+            else np.array_equal(answer, branch.answer)
+        )
         if not same:
             raise InputError(
                 f"f would take another branch at this x: {branch.what} at {branch.where} was {branch.answer!r}, and is "
@@ -182,9 +188,11 @@ def record(f: Callable[[Any], Any], x: Any, *, verify: bool = True) -> Recording
     given = taken(x, None)
     leaves, derivative = leaves_of(given), None
     if verify:
-        asked = Asked(f, given, Wish(verify=True, errors=True, rtol=None, atol=0.0), taped(f, given.structure, leaves))
+        asked = Asked(
+            f, given, Wish(verify=True, errors=True, rtol=None, atol=0.0), taped(f, given.structure.build, leaves)
+        )
         derivative = derivative_of(asked) if asked.record.layout.size == 1 else None
-    record = taped(f, given.structure, leaves)
+    record = taped(f, given.structure.build, leaves)
     made = Recording(f, getattr(f, "__name__", type(f).__name__), given.structure, record)
     made.derivative = derivative
     return made

@@ -11,6 +11,7 @@ import numpy as np
 
 from mibun.chain.array import apply, branched, constant, plain, recorded
 from mibun.chain.moving import moved, raveled, reshaped, stacked
+from mibun.chain.refuse import refusal
 from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
 
 __all__ = ["clipped", "largest"]
@@ -57,16 +58,15 @@ class Largest(Rule):
 
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Share the cotangent among the entries that are largest."""
-        (given,), (axis, keepdims) = node.inputs, node.options
+        (given,), (axis, _) = node.inputs, node.options
         y = node.value
-        if not keepdims and axis is not None:
+        if y.ndim != given.value.ndim and axis is not None:
             y, g = np.expand_dims(y, axis), np.expand_dims(g, axis)
         chosen = given.value == y
-        count = np.count_nonzero(chosen, axis=axis, keepdims=True) if axis is not None else np.count_nonzero(chosen)
-        tied = np.count_nonzero(np.asarray(count) > 1)
-        if tied:
-            node.tape.kink(node, tied)
-            g = g / np.asarray(count, g.dtype)
+        if np.count_nonzero(chosen) > node.value.size:
+            count = np.add.reduce(chosen, axis=axis, keepdims=True, dtype=g.dtype)
+            node.tape.kink(node, np.count_nonzero(count > 1))
+            g = g / (count if axis is not None else count.reshape(()))
         give(given, chosen * g)
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
@@ -89,7 +89,7 @@ class Largest(Rule):
 
 
 WHERE: Final = Where()
-LARGEST: Final = {ufunc: Largest(ufunc) for ufunc in (np.maximum, np.minimum)}
+LARGEST: Final[dict[np.ufunc, Largest]] = {ufunc: Largest(ufunc) for ufunc in (np.maximum, np.minimum)}
 
 
 @handles(np.where)
@@ -97,22 +97,20 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """Choose from two arrays."""
     if x is None:
         return FUNCTIONS[np.nonzero](condition)
-    condition = constant(condition)
-    if isinstance(condition, Node) and condition.live:
-        condition = condition != 0
-    inputs = condition, constant(x), constant(y)
+    which: Any = constant(condition)
+    if isinstance(which, Node) and which.live:
+        which = np.not_equal(which, 0)  # type: ignore[call-overload]
+    inputs = which, constant(x), constant(y)
     if not any(isinstance(given, Node) for given in inputs[1:]):
-        return np.where(plain(condition), *inputs[1:])
+        return np.where(plain(which), *inputs[1:])
     return recorded(WHERE, inputs, WHERE.forward(None, *map(value_of, inputs)))
 
 
 def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any, rest: dict[str, Any]) -> Any:
     """Record the largest or smallest entry."""
-    if rest.pop("initial", np._NoValue) is not np._NoValue or rest.pop("where", np._NoValue) is not np._NoValue:
-        from mibun.chain.refuse import refusal
-
+    if any(rest.get(name, np._NoValue) is not np._NoValue for name in ("initial", "where")):
         raise refusal(f"np.{ufunc.__name__}.reduce with initial= or where=", "write np.where inside")
-    options = axis, bool(keepdims) and keepdims is not np._NoValue
+    options = axis, keepdims is not np._NoValue and bool(keepdims)
     rule = LARGEST[ufunc]
     return recorded(rule, (x,), rule.forward(options, x.value), options)
 
@@ -208,8 +206,6 @@ def percentile(a: Any, q: Any, axis: Any = None, **options: Any) -> Any:
 def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False, method: str = "linear", **options: Any) -> Any:
     """Interpolate between the sorted entries."""
     if method != "linear":
-        from mibun.chain.refuse import refusal
-
         raise refusal(f"np.quantile(method={method!r})", 'method="linear" is recorded')
     if isinstance(axis, tuple):
         rest = [i for i in range(a.ndim) if i not in {j % a.ndim for j in axis}]
@@ -242,16 +238,17 @@ def selected(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @handles(np.choose)
 def picked(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Take each entry from the choice that an integer names."""
-    which, layers = plain(a), stacked(np.broadcast_arrays(*choices) if not isinstance(choices, Node) else list(choices))
+    which = plain(a)
+    layers = stacked(list(choices) if isinstance(choices, Node) else np.broadcast_arrays(*choices))  # type: ignore[call-overload]
     places = np.broadcast_to(which, layers.shape[1:])
-    return moved(layers, "np.choose", lambda all_: np.choose(places, all_, mode=mode))
+    return moved(layers, "np.choose", lambda every: np.choose(places, every, mode=mode))  # type: ignore[call-overload]
 
 
 SHAPES: Final = ("shape", "ndim", "size", "isrealobj", "iscomplexobj")
-FLAT: Final = (
-    "argmax argmin argsort argpartition argwhere nonzero flatnonzero searchsorted digitize count_nonzero any all "
-    "isclose allclose array_equal array_equiv isin isreal iscomplex isposinf isneginf"
-).split()
+FLAT: Final = """
+    argmax argmin argsort argpartition argwhere nonzero flatnonzero searchsorted digitize count_nonzero any all isclose
+    allclose array_equal array_equiv isin isreal iscomplex isposinf isneginf
+""".split()  # noqa: SIM905
 
 
 class FlatFunction(Rule):

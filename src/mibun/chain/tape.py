@@ -187,7 +187,7 @@ def give(node: Node, part: Any) -> None:
         sofar += part
     else:
         node.cotangent = sofar + part
-        node.owned = value.shape != ()
+        node.owned = value.shape != ()  # a new array, and no number, which cannot be added to in place
 
 
 def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:

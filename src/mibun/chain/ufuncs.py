@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mibun.chain.array import Recorded, apply, constant, recorded
+from mibun.chain.array import Recorded, apply, constant
 from mibun.chain.local import Local
 from mibun.chain.refuse import refusal
 from mibun.chain.tape import FUNCTIONS, UFUNCS, Node, handles, value_of

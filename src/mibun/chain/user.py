@@ -4,7 +4,9 @@ What is wrapped is called on plain arrays, in float64 where it is differenced, s
 compiled function, a table, a loop with branches.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -51,10 +53,8 @@ class Wrapped:
         """Check that numbers came back."""
         array = np.asarray(found)
         if array.dtype == object:
-            try:
+            with contextlib.suppress(TypeError, ValueError):
                 array = array.astype(np.float64)
-            except (TypeError, ValueError):
-                pass
         if array.dtype.kind not in "fiub":
             raise InputError(f"{self.name} returned {array.dtype} of shape {array.shape}; expected {what}")
         return array
@@ -93,8 +93,8 @@ class _Elementwise(Wrapped):
             else:
                 if np.shape(found) != shape:
                     raise InputError(
-                        f"{self.name} returned shape {np.shape(found)} for {shape}; expected one number for each entry; "
-                        "for a function of rows write mb.chain.per_sample"
+                        f"{self.name} returned shape {np.shape(found)} for {shape}; expected one number for each "
+                        "entry; for a function of rows write mb.chain.per_sample"
                     )
                 return self.returned(found, "real numbers")
         arrays = np.broadcast_arrays(*values)
@@ -109,8 +109,8 @@ class _Elementwise(Wrapped):
         alone = self._called(some.shape, [np.broadcast_to(value, shape).reshape(-1)[some] for value in values])
         if not np.allclose(alone, found.reshape(-1)[some], SAME, SAME * np.nanmax(np.abs(found)), equal_nan=True):
             raise InputError(
-                f"{self.name}, at {place()}: an entry has another value where half of the others are left out; expected "
-                "a function of single entries; for one of rows write mb.chain.per_sample"
+                f"{self.name}, at {place()}: an entry has another value where half of the others are left out; "
+                "expected a function of single entries; for one of rows write mb.chain.per_sample"
             )
 
 
@@ -127,8 +127,8 @@ class _PerSample(Wrapped):
     def value(self, *values: Any) -> Any:
         if len(values) != 1 or np.ndim(values[0]) != 2:
             raise InputError(
-                f"{self.name} was given {len(values)} arrays, the first of shape {np.shape(values[0])}; expected one of "
-                "shape (samples, inputs): put them side by side by np.concatenate, or reshape"
+                f"{self.name} was given {len(values)} arrays, the first of shape {np.shape(values[0])}; expected one "
+                "of shape (samples, inputs): put them side by side by np.concatenate, or reshape"
             )
         (z,) = values
         found = self.returned(self.function(np.array(z)), "real numbers")
@@ -269,8 +269,14 @@ class Given(Rule):
         values = [value_of(given) for given in node.inputs]
         for place_, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
-                off = answer(lambda part, i=place_: self.wrapped.pulled(part, values)[i], gap)
-                give(given, off + shaken(lambda *moved, i=place_: self.wrapped.pulled(g, moved)[i], values, errors))
+                give(given, answer(partial(self._part, place_, values), gap))
+                give(given, shaken(partial(self._moved, place_, g), values, errors))
+
+    def _part(self, place_: int, values: Sequence[Any], g: Any) -> Any:
+        return self.wrapped.pulled(g, values)[place_]
+
+    def _moved(self, place_: int, g: Any, *values: Any) -> Any:
+        return self.wrapped.pulled(g, values)[place_]
 
 
 def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:

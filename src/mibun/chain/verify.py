@@ -33,9 +33,7 @@ class Verdict(NamedTuple):
     implied: float = 0.0
 
 
-def verified(
-    f: Callable[[Any], Any], given: Given, gradient: Array, error: Array, fx: float, itemsize: int
-) -> Verdict:
+def verified(f: Callable[[Any], Any], given: Given, gradient: Array, error: Array, fx: float, itemsize: int) -> Verdict:
     """Compare a gradient with f.
 
     Parameters
@@ -56,7 +54,8 @@ def verified(
     sizes = np.where(sizes > 0, sizes, 1e-3 * sizes.max() or 1.0)
     found = Verdict(True, 0)
     for _ in range(2):
-        direction = sizes * rng.uniform(0.5, 1.0, x.size) * rng.choice((-1.0, 1.0), x.size)
+        direction = rng.uniform(-0.5, 0.5, x.size)
+        direction = sizes * (direction + np.copysign(0.5, direction))  # of either sign, and none near 0
         terms = gradient * direction
         implied, size = float(terms.sum()), float(np.sqrt(np.square(terms).sum()))
         bound = float(np.abs(direction) @ np.where(np.isfinite(error), error, 0.0))
