@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mibun import book, chain, draw, errors, learn
-    from mibun.chain.choice import Chain
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.rules import Adam, GradientDescent, Momentum
     from mibun.hessians import hessian
-    from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
+    from mibun.methods import Adaptive, Backward, Central, Chain, ComplexStep, Forward
     from mibun.result import Derivative, Status
 
 __all__ = [
@@ -48,11 +47,10 @@ __version__ = "0.1.0"
 
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
-    "mibun.chain.choice": ("Chain",),
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
     "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
     "mibun.hessians": ("hessian",),
-    "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
+    "mibun.methods": ("Adaptive", "Backward", "Central", "Chain", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.chain.choice import chain_asked
 from mibun.conversation import Method, Request, Together
 from mibun.errors import FunctionUnchanged, InputError
 from mibun.evaluate import Led, Serial, Vectorized, alone, lead
@@ -21,7 +20,7 @@ from mibun.evaluate.together import lead_together, takes_together
 from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
 from mibun.methods import Adaptive, MixedPartial
-from mibun.options import Options, asked, documented, multi_index, ordered
+from mibun.options import Options, asked, chain_asked, documented, multi_index, ordered
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise, together
 from mibun.result import Derivative, number
 from mibun.sparse import sparse_jacobian

@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.chain.choice import Wish, chain_asked
 from mibun.conversation import Method, Request
 from mibun.derivatives import lead_all, warned
 from mibun.errors import InputError
@@ -17,7 +16,7 @@ from mibun.evaluate.drive import shares
 from mibun.evaluate.gather import Table, Told, gathered, values_first
 from mibun.given import Given, taken
 from mibun.methods import Adaptive
-from mibun.options import Options, asked, documented
+from mibun.options import Options, Wish, asked, chain_asked, documented
 from mibun.pairs import Entries, Pairs
 from mibun.plan import Plan, coordinatewise
 from mibun.result import Derivative

@@ -8,11 +8,11 @@ import numpy as np
 
 from mibun.conversation import Method, Request
 from mibun.errors import InputError
-from mibun.methods import choose_method
+from mibun.methods import Chain, choose_method
 from mibun.result import Derivative
 from mibun.structure import Structure
 
-__all__ = ["Options", "asked", "documented", "multi_index", "ordered", "tolerances"]
+__all__ = ["Options", "Wish", "asked", "chain_asked", "documented", "multi_index", "ordered", "tolerances"]
 
 DEFAULT: Final = Request()
 #: Order of a derivative, by the circle.
@@ -105,6 +105,40 @@ def tolerances(options: Options) -> None:
         given = getattr(options, name)
         if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
             raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
+
+
+class Wish(NamedTuple):
+    """What was asked of the chain."""
+
+    verify: bool
+    errors: bool
+    rtol: float | None
+    atol: float
+
+
+def chain_asked(options: Options) -> Wish | None:
+    """Tell whether the method is the chain, and refuse the options that it does not know.
+
+    Raises
+    ------
+    InputError
+        If there are bounds, noise, a budget or stacks, which are for methods that move x.
+    """
+    method = options.method
+    if method is Chain:
+        raise InputError("method is the class Chain; write Chain(), a value of it")
+    if not isinstance(method, Chain) and not (isinstance(method, str) and method == "chain"):
+        return None
+    for name, usual in (("bounds", None), ("noise", None), ("budget", None), ("vectorized", False)):
+        given = getattr(options, name)
+        if given is not usual:
+            raise InputError(
+                f'{name} is {given!r} with method="chain", which evaluates f at x, and at a few points near it to '
+                f'verify; leave {name} out, or write method="adaptive"'
+            )
+    tolerances(options)
+    chosen = method if isinstance(method, Chain) else Chain()
+    return Wish(bool(chosen.verify), bool(chosen.errors), options.rtol, options.atol)
 
 
 def ordered(method: Method, request: Request, order: Any) -> Request:

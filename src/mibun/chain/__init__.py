@@ -1,34 +1,22 @@
-"""The tape: gradients of NumPy code at the price of a few evaluations, no derivative written anywhere."""
+"""The tape: gradients of NumPy code at the price of a few evaluations, and no derivative written anywhere.
 
-import importlib
-from typing import TYPE_CHECKING, Any
+``method="chain"`` of `gradient`, `jacobian`, `vjp` and `hessian` records what f does with NumPy, operation by
+operation. Linear and bilinear ones are moved exactly; a known ufunc by a difference of its values that does not cancel;
+every other one by a local numerical derivative. The chain rule composes them, from f(x) back to x, with a bound on
+every number.
 
-if TYPE_CHECKING:
-    from mibun.chain.choice import Chain
-    from mibun.chain.method import value_and_gradient
-    from mibun.chain.replay import Recording, record
-    from mibun.chain.second import hvp
-    from mibun.chain.user import elementwise, per_sample, with_vjp
+- `elementwise`, `per_sample`, `with_vjp` make functions of yours pieces of a recorded f;
+- `record` keeps a recording for other points;
+- `hvp` multiplies a Hessian by a direction;
+- `value_and_gradient` is the inner loop: plain numbers, nothing else.
 
-__all__ = ["Chain", "Recording", "elementwise", "hvp", "per_sample", "record", "value_and_gradient", "with_vjp"]
+What cannot be recorded (``float(x)``, ``math.sin(x)``, ``x[0] = 1``, ``np.asarray(x)``, complex numbers) is refused,
+with the line where it stands and what to write instead. A branch on a value is recorded as taken, and noted.
+"""
 
-#: Where each name lives. All are loaded on first use: the verbs ask this package whether it was meant.
-_HOMES = {
-    "choice": ("Chain",),
-    "method": ("value_and_gradient",),
-    "replay": ("Recording", "record"),
-    "second": ("hvp",),
-    "user": ("elementwise", "per_sample", "with_vjp"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+from mibun.chain.method import value_and_gradient
+from mibun.chain.replay import Recording, record
+from mibun.chain.second import hvp
+from mibun.chain.user import elementwise, per_sample, with_vjp
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME_OF:
-        value = globals()[name] = getattr(importlib.import_module(f"mibun.chain.{_HOME_OF[name]}"), name)
-        return value
-    raise AttributeError(f"module 'mibun.chain' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__ = ["Recording", "elementwise", "hvp", "per_sample", "record", "value_and_gradient", "with_vjp"]

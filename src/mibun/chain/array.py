@@ -71,9 +71,12 @@ def constant(given: Any) -> Any:
         return FUNCTIONS[np.stack]([constant(part) for part in given])
     array = np.asarray(given)
     if array.dtype == object:
-        flat = [constant(part) for part in array.reshape(-1).tolist()]
+        flat = array.reshape(-1).tolist()
+        if not all(isinstance(part, Node | Number) for part in flat):
+            raise refusal(f"{given!r}, an array of objects,", "use arrays of real numbers")
         if any(isinstance(part, Node) for part in flat):
             return FUNCTIONS[np.reshape](FUNCTIONS[np.stack](flat), array.shape)
+        array = array.astype(np.float64)
     return _real(array)
 
 

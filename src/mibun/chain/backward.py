@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
             return type(part)(*map(settle, part))
         if isinstance(part, list | tuple) and any(map(_holds_array, part)):
             return type(part)(map(settle, part))
-        made = part if isinstance(part, Recorded) else constant(part)
+        made = constant(part) if isinstance(part, list | tuple | np.ndarray | Number) else part
         if isinstance(made, Recorded) and made.tape is not tape:
             raise nested()
         parts.append(made)

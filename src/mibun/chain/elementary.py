@@ -271,67 +271,65 @@ def _hypot_slope(a: Any, y: Any) -> Any:
     return np.divide(a, y, out=np.zeros_like(y), where=y != 0) if np.ndim(y) else (a / y if y else y)
 
 
-def _fill() -> None:
-    """Write the table."""
-    two, ten = math.log(2.0), math.log(10.0)
-    unary: dict[np.ufunc, Slope] = {
-        np.exp: lambda x, y: y,
-        np.exp2: lambda x, y: y * two,
-        np.expm1: lambda x, y: np.exp(x),
-        np.log: lambda x, y: 1 / x,
-        np.log2: lambda x, y: (1 / two) / x,
-        np.log10: lambda x, y: (1 / ten) / x,
-        np.log1p: lambda x, y: 1 / (1 + x),
-        np.sqrt: lambda x, y: 0.5 / y,
-        np.cbrt: lambda x, y: 1 / (3 * y * y),
-        np.square: lambda x, y: 2 * x,
-        np.reciprocal: lambda x, y: -(y * y),
-        np.sin: lambda x, y: np.cos(x),
-        np.cos: lambda x, y: -np.sin(x),
-        np.tan: lambda x, y: 1 + y * y,
-        np.sinh: lambda x, y: np.cosh(x),
-        np.cosh: lambda x, y: np.sinh(x),
-        np.arcsin: lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)),
-        np.arccos: lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)),
-        np.arctan: lambda x, y: 1 / (1 + x * x),
-        np.arcsinh: lambda x, y: 1 / np.hypot(1, x),
-        np.arccosh: lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)),
-        np.arctanh: lambda x, y: 1 / ((1 - x) * (1 + x)),
-        np.degrees: lambda x, y: 180 / math.pi,
-        np.rad2deg: lambda x, y: 180 / math.pi,
-        np.radians: lambda x, y: math.pi / 180,
-        np.deg2rad: lambda x, y: math.pi / 180,
-    }
-    UFUNCS.update({ufunc: Unary(ufunc, slope) for ufunc, slope in unary.items()})
-    UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: (1 - y) * (1 + y), floor=lambda x, y: 1.0)
-    UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
-    UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
-    UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)
-    UFUNCS[np.multiply] = Product(np.multiply, lambda a, b, y: b, lambda a, b, y: a)
-    UFUNCS[np.true_divide] = Quotient(np.true_divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b)
-    UFUNCS[np.power], UFUNCS[np.float_power] = Power(np.power), Power(np.float_power)
-    binary: dict[np.ufunc, tuple[Slope, Slope]] = {
-        np.logaddexp: (lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y)),
-        np.logaddexp2: (lambda a, b, y: np.exp2(a - y), lambda a, b, y: np.exp2(b - y)),
-        np.arctan2: (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
-        np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
-        np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
-        np.fmod: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.trunc(a / b)),
-        np.copysign: (lambda a, b, y: np.sign(a) * np.copysign(1.0, b), lambda a, b, y: np.zeros_like(y)),
-        np.ldexp: (lambda a, b, y: np.ldexp(np.ones_like(y), b), lambda a, b, y: np.zeros_like(y)),
-        np.heaviside: (lambda a, b, y: np.zeros_like(y), lambda a, b, y: 1.0 * (a == 0)),
-    }
-    UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in binary.items()})
-    for ufunc, sign in ((np.maximum, 1), (np.fmax, 1), (np.minimum, -1), (np.fmin, -1)):
-        UFUNCS[ufunc] = Extreme(ufunc, *_shares(ufunc, sign), width=0.5)
-    for size in (np.absolute, np.fabs):
-        UFUNCS[size] = Extreme(size, lambda x, y: np.sign(x), width=1.0)
-    names = "sign floor ceil trunc rint floor_divide signbit isnan isinf isfinite invert logical_not logical_and "
-    names += "logical_or logical_xor bitwise_and bitwise_or bitwise_xor less less_equal greater greater_equal equal "
-    names += "not_equal spacing gcd lcm left_shift right_shift bitwise_count"
-    for name in names.split():
-        if hasattr(np, name):
-            UFUNCS[getattr(np, name)] = Flat(getattr(np, name))
+TWO, TEN = math.log(2.0), math.log(10.0)
+#: From z and f(z) to the slope.
+UNARY: Final[dict[np.ufunc, Slope]] = {
+    np.exp: lambda x, y: y,
+    np.exp2: lambda x, y: y * TWO,
+    np.expm1: lambda x, y: np.exp(x),
+    np.log: lambda x, y: 1 / x,
+    np.log2: lambda x, y: (1 / TWO) / x,
+    np.log10: lambda x, y: (1 / TEN) / x,
+    np.log1p: lambda x, y: 1 / (1 + x),
+    np.sqrt: lambda x, y: 0.5 / y,
+    np.cbrt: lambda x, y: 1 / (3 * y * y),
+    np.square: lambda x, y: 2 * x,
+    np.reciprocal: lambda x, y: -(y * y),
+    np.sin: lambda x, y: np.cos(x),
+    np.cos: lambda x, y: -np.sin(x),
+    np.tan: lambda x, y: 1 + y * y,
+    np.sinh: lambda x, y: np.cosh(x),
+    np.cosh: lambda x, y: np.sinh(x),
+    np.arcsin: lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)),
+    np.arccos: lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)),
+    np.arctan: lambda x, y: 1 / (1 + x * x),
+    np.arcsinh: lambda x, y: 1 / np.hypot(1, x),
+    np.arccosh: lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arctanh: lambda x, y: 1 / ((1 - x) * (1 + x)),
+    np.degrees: lambda x, y: 180 / math.pi,
+    np.rad2deg: lambda x, y: 180 / math.pi,
+    np.radians: lambda x, y: math.pi / 180,
+    np.deg2rad: lambda x, y: math.pi / 180,
+}
+#: From a, b and f(a, b) to the slopes in a and in b.
+BINARY: Final[dict[np.ufunc, tuple[Slope, Slope]]] = {
+    np.logaddexp: (lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y)),
+    np.logaddexp2: (lambda a, b, y: np.exp2(a - y), lambda a, b, y: np.exp2(b - y)),
+    np.arctan2: (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
+    np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
+    np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
+    np.fmod: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.trunc(a / b)),
+    np.copysign: (lambda a, b, y: np.sign(a) * np.copysign(1.0, b), lambda a, b, y: np.zeros_like(y)),
+    np.ldexp: (lambda a, b, y: np.ldexp(np.ones_like(y), b), lambda a, b, y: np.zeros_like(y)),
+    np.heaviside: (lambda a, b, y: np.zeros_like(y), lambda a, b, y: 1.0 * (a == 0)),
+}
+#: Ufuncs whose slope is 0 wherever they have one, as far as this NumPy has them.
+FLAT: Final = """
+    sign floor ceil trunc rint floor_divide signbit isnan isinf isfinite invert logical_not logical_and logical_or
+    logical_xor bitwise_and bitwise_or bitwise_xor less less_equal greater greater_equal equal not_equal spacing gcd lcm
+    left_shift right_shift bitwise_count
+""".split()  # noqa: SIM905 (one line for each would hide the tables)
 
-
-_fill()
+UFUNCS.update({ufunc: Unary(ufunc, slope) for ufunc, slope in UNARY.items()})
+UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
+UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if hasattr(np, name)})
+UFUNCS.update({ufunc: Extreme(ufunc, *_shares(ufunc, 1), width=0.5) for ufunc in (np.maximum, np.fmax)})
+UFUNCS.update({ufunc: Extreme(ufunc, *_shares(ufunc, -1), width=0.5) for ufunc in (np.minimum, np.fmin)})
+UFUNCS.update({ufunc: Extreme(ufunc, lambda x, y: np.sign(x), width=1.0) for ufunc in (np.absolute, np.fabs)})
+UFUNCS.update({ufunc: Power(ufunc) for ufunc in (np.power, np.float_power)})
+UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: (1 - y) * (1 + y), floor=lambda x, y: 1.0)
+UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
+UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
+UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)
+UFUNCS[np.multiply] = Product(np.multiply, lambda a, b, y: b, lambda a, b, y: a)
+UFUNCS[np.true_divide] = Quotient(np.true_divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b)

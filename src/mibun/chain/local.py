@@ -33,12 +33,10 @@ STEP: Final = 2.0**-17
 #: Half-ulps that a value of an unknown function may be off.
 ROUNDED: Final = 8.0
 #: Steps of the extrapolated differences, from wide to narrow.
-WIDTHS: Final = (2.0**-9, 2.0**-13, 2.0**-18)
+WIDTHS: Final = (2.0**-9, 2.0**-12, 2.0**-15, 2.0**-18)
 #: A relative error that needs no other step, and the largest that is left as it is.
 FINE: Final = 1e-11
 ROUGH: Final = 1e-7
-#: An absolute error that is as good as none.
-TINY: Final = 1e-13
 
 #: From an array in float64 to the values of f there, in float64, entry by entry.
 Values = Callable[[Array], Array]
@@ -69,19 +67,25 @@ class Found(NamedTuple):
 def slope_and_error(f: Values, z: Array, y: Array) -> Found:
     """Give the slope at every entry of z, where f is y: six evaluations, and more where these do not agree."""
     found = _extrapolated(f, z, y, WIDTHS[0])
+    # what rounding leaves at the widest step is as good as it gets
+    floor = 4 * ROUNDED * unit_of(1.0) * np.abs(y) / (WIDTHS[0] * np.maximum(1.0, np.abs(z)))
     for width in WIDTHS[1:]:
-        rough = ~(found.error <= FINE * np.abs(found.slope) + TINY)
-        if not rough.any():
+        poor = ~(found.error <= FINE * np.abs(found.slope) + floor)
+        if not poor.any():
             return found
-        other = _extrapolated(f, z, y, width)
-        better = ~(other.error >= found.error) & rough
-        found = Found(*(np.where(better, new, old) for new, old in zip(other, found, strict=True)))
-    rough = np.asarray(~(found.error <= ROUGH * np.abs(found.slope) + TINY))
-    if rough.any():
-        slope_, error, at_kink = (np.array(part) for part in (found.slope, found.error, found.at_kink))
-        slope_[rough], error[rough], at_kink[rough] = _anew(f, z, rough)
-        found = found._replace(slope=slope_, error=error, at_kink=at_kink)
-    return found
+        found = _better(found, _extrapolated(f, z, y, width))
+    rough = np.asarray(~(found.error <= ROUGH * np.abs(found.slope) + floor))
+    if not rough.any():
+        return found
+    slope_, error, at_kink = (np.array(part) for part in (found.slope, found.error, found.at_kink))
+    slope_[rough], error[rough], at_kink[rough] = _anew(f, z, rough)
+    return _better(found, Found(slope_, error, found.curvature, at_kink))
+
+
+def _better(one: Found, other: Found) -> Found:
+    """Take of each entry what is known better; a kink is always known better."""
+    better = (other.error < one.error) | other.at_kink
+    return Found(*(np.where(better, new, old) for new, old in zip(other, one, strict=True)))
 
 
 def _extrapolated(f: Values, z: Array, y: Array, width: float) -> Found:

@@ -11,11 +11,11 @@ import numpy as np
 
 from mibun.chain.array import Recorded
 from mibun.chain.backward import Pulled, Taped, pulled, taped, value_in
-from mibun.chain.choice import Wish
 from mibun.chain.verify import verified
 from mibun.errors import InputError
 from mibun.evaluate.gather import Arrange, values_first
 from mibun.given import Given, taken
+from mibun.options import Wish
 from mibun.result import Derivative
 from mibun.status import Note, Status
 from mibun.structure import Structure

@@ -12,11 +12,11 @@ import numpy as np
 
 from mibun.chain.array import Recorded
 from mibun.chain.backward import Taped, pulled, taped, value_in
-from mibun.chain.choice import Wish
 from mibun.chain.method import Asked, derivative_of, leaves_of
 from mibun.chain.tape import Branch, Node, Tape
 from mibun.errors import InputError
 from mibun.given import taken
+from mibun.options import Wish
 from mibun.result import Derivative
 from mibun.structure import Structure
 from mibun.text import count

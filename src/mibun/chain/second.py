@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from mibun.chain.choice import Wish
 from mibun.chain.method import chain_gradient, value_and_gradient
 from mibun.conversation import Request
 from mibun.errors import InputError
@@ -13,6 +12,7 @@ from mibun.evaluate import Serial, lead
 from mibun.evaluate.gather import Table, gathered, level, points_first
 from mibun.given import taken
 from mibun.methods import Adaptive
+from mibun.options import Wish
 from mibun.plan import along
 from mibun.result import Derivative
 

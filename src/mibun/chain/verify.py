@@ -33,6 +33,7 @@ class Verdict(NamedTuple):
     implied: float = 0.0
 
 
+@np.errstate(all="ignore")
 def verified(f: Callable[[Any], Any], given: Given, gradient: Array, error: Array, fx: float, itemsize: int) -> Verdict:
     """Compare a gradient with f.
 

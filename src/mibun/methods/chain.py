@@ -1,14 +1,12 @@
-"""The method "chain" as a value, and how the verbs find out that it was asked for."""
+"""The method "chain" as a value; what it does is in the package `mibun.chain`, for it asks for no points."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from mibun.errors import InputError
-from mibun.options import Options, tolerances
 
-__all__ = ["Chain", "Wish", "chain_asked"]
+__all__ = ["Chain"]
 
 
 @dataclass(frozen=True)
@@ -50,37 +48,3 @@ class Chain:
         for name in ("verify", "errors"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected True or False")
-
-
-class Wish(NamedTuple):
-    """What was asked of the chain."""
-
-    verify: bool
-    errors: bool
-    rtol: float | None
-    atol: float
-
-
-def chain_asked(options: Options) -> Wish | None:
-    """Tell whether the method is the chain, and refuse the options that it does not know.
-
-    Raises
-    ------
-    InputError
-        If there are bounds, noise, a budget or stacks, which are for methods that move x.
-    """
-    method = options.method
-    if method is Chain:
-        raise InputError("method is the class Chain; write Chain(), a value of it")
-    if not isinstance(method, Chain) and not (isinstance(method, str) and method == "chain"):
-        return None
-    for name, usual in (("bounds", None), ("noise", None), ("budget", None), ("vectorized", False)):
-        given = getattr(options, name)
-        if given is not usual:
-            raise InputError(
-                f'{name} is {given!r} with method="chain", which evaluates f at x, and at a few points near it to '
-                f'verify; leave {name} out, or write method="adaptive"'
-            )
-    tolerances(options)
-    chosen = method if isinstance(method, Chain) else Chain()
-    return Wish(bool(chosen.verify), bool(chosen.errors), options.rtol, options.atol)
