@@ -167,12 +167,26 @@ def hessian(
 def _by_chain(f: Callable[[Any], Any] | None, x: Any, gradient: Any, sparsity: Any, wish: Wish) -> Derivative:
     """Differentiate the gradient that the chain finds."""
     from mibun.chain.method import chain_gradient
-    from mibun.chain.second import chain_slopes
+    from mibun.chain.second import chain_slopes, felt, flat_errors
 
     if f is None or gradient is not None:
         raise InputError('gradient is given with method="chain", which finds it from f; leave one of them out')
     first = chain_gradient(f, x, wish._replace(rtol=None, atol=0.0))
-    found = hessian(None, x, gradient=chain_slopes(f), sparsity=sparsity, rtol=wish.rtol, atol=wish.atol)
+    off, slopes = flat_errors(first), chain_slopes(f)
+    options = Options(Adaptive(), wish.rtol, wish.atol, None, None, None, vectorized=False)
+    chosen, request = asked(slopes, *options)
+
+    def amend(table: Table) -> None:
+        table.rounding = felt(table.rounding, off, table.step)
+
+    if sparsity is None:
+        found = warned(*_of_gradient(slopes, chosen, request, taken(x, None), options, amend))
+    else:
+        found = sparse_hessian_of_gradient(slopes, x, sparsity, chosen, request, options)
+        places, step = found.value.tocoo(), found.step.tocoo().data
+        rounding = found.rounding.copy()
+        rounding.data = felt(rounding.data, np.maximum(off[places.row], off[places.col]), step)
+        found = replace(found, rounding=rounding, error=found.truncation + rounding)
     return replace(found, gradient=first, fx=first.fx, evaluations=found.evaluations + first.evaluations)
 
 
@@ -238,7 +252,12 @@ class ByPairs:
 
 
 def _of_gradient(
-    gradient: Callable[[Any], Any], method: Method, request: Request, given: Given, options: Options
+    gradient: Callable[[Any], Any],
+    method: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    amend: Callable[[Table], None] = lambda _: None,
 ) -> tuple[Derivative, Table]:
     """Differentiate the gradient of f, and take of each two mirror images the one that is known better."""
     structure, plan = given.structure, coordinatewise(given.structure, given.vector)
@@ -246,6 +265,7 @@ def _of_gradient(
     led = lead_all(method, plan, request, given, evaluator, options.budget)
     order = _order(structure, led.values)
     table = Table.of(led)
+    amend(table)
     level = table.noise.max(axis=0)[order]
     slopes = Derivative(
         value=structure.unflatten(np.array(led.centres[0])[order], cast=False),

@@ -36,7 +36,11 @@ def test_a_sum_of_known_functions() -> None:
         (special.expit, lambda z: special.expit(z) * special.expit(-z), np.linspace(-30, 30, 41)),
         (special.gammaln, special.digamma, np.geomspace(1e-3, 1e3, 41)),
         (special.j0, lambda z: -special.j1(z), np.linspace(-40, 40, 41)),
-        (special.ellipk, lambda m: (special.ellipe(m) / (1 - m) - special.ellipk(m)) / (2 * m), np.linspace(0.01, 0.99, 41)),
+        (
+            special.ellipk,
+            lambda m: (special.ellipe(m) / (1 - m) - special.ellipk(m)) / (2 * m),
+            np.linspace(0.01, 0.99, 41),
+        ),
         (np.frompyfunc(lambda z: math.sin(z) * 2, 1, 1), lambda z: 2 * np.cos(z), np.linspace(-3, 3, 41)),
     ],
     ids=["erf", "expit", "gammaln", "j0", "ellipk", "frompyfunc"],

@@ -144,7 +144,9 @@ def test_what_went_round_the_recording_is_found() -> None:
     stripped = mb.chain.with_vjp(lambda x: x * 2, lambda g, x: np.zeros_like(x))
     rng = np.random.default_rng(0)
     for f in (rewritten, lambda x: np.sum(wrong(x)), lambda x: np.sum(stripped(x))):
-        with pytest.raises(InputError, match=r"the derivative disagrees with f: .* f changes by .* Chain\(verify=False\)"):
+        with pytest.raises(
+            InputError, match=r"the derivative disagrees with f: .* f changes by .* Chain\(verify=False\)"
+        ):
             mb.gradient(f, X, method="chain")
     with pytest.raises(InputError, match="does it draw random numbers"):
         mb.gradient(lambda x: np.sum(x * rng.normal(size=3)), X, method="chain")
@@ -193,15 +195,12 @@ def test_a_recorded_array_does_not_outlive_its_recording() -> None:
         lambda y, x: np.sum(x),
         lambda y, x: np.sum(np.where(y > 0, x, y)),
         lambda y, x: np.sum(np.stack([x, y])),
-        lambda y, x: [np.sum(y), np.sum(x)][0],
     ],
 )
 def test_a_chain_inside_a_chain_is_refused(inner: Any) -> None:
     def f(x: Any) -> Any:
         return np.sum(mb.gradient(lambda y: inner(y, x), np.ones(3), method=mb.Chain(verify=False)).value * x)
 
-    if inner(OTHER, OTHER) == 3.0 and "[0]" in str(inner.__code__.co_consts):
-        pytest.skip("what is not used does no harm")
     with pytest.raises(InputError, match="chain inside a chain|recorded by method"):
         mb.gradient(f, X, method="chain")
 

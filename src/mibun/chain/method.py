@@ -67,7 +67,7 @@ def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
     asked = _asked(f, x, wish)
     layout = asked.record.layout
     rows = pulled(asked.record, np.eye(layout.size), wish.errors)
-    weights = np.random.default_rng(0).uniform(0.5, 1.0, layout.size) / _sizes(rows)
+    weights = np.random.default_rng(0).uniform(0.5, 1.0, layout.size) / _sizes(rows, _flat(asked.record))
     evaluations = _verify(asked, _weighed(rows, weights), weights)
     fx = layout.unflatten(_flat(asked.record), cast=False)
     return _result(asked, rows, values_first(asked.given.structure, layout), evaluations, fx)
@@ -152,11 +152,11 @@ def _weighed(rows: Sequence[Pulled], weights: Any) -> Pulled:
     return Pulled(summed(values), summed(errors), [])
 
 
-def _sizes(rows: Sequence[Pulled]) -> Any:
+def _sizes(rows: Sequence[Pulled], values: Any) -> Any:
     """Give the size of each row, so that in a sum of all of them none is hidden by another one."""
     found = np.array([sum(float(np.abs(part).sum()) for part in row.values) for row in rows])
-    largest = found.max(where=np.isfinite(found), initial=0.0)
-    return np.maximum(np.where(np.isfinite(found), found, largest), 1e-3 * largest or 1.0)
+    found = np.where(np.isfinite(found) & (found > 0), found, np.abs(values))
+    return np.where(np.isfinite(found) & (found > 0), found, 1.0)
 
 
 def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
@@ -176,11 +176,14 @@ def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
     verdict = verified(summed, given, gradient, error, fx, itemsize)
     if verdict.agrees:
         return verdict.evaluations
-    again = summed(given.structure.unflatten(given.vector.copy()))
-    changes = f" f(x) is {again!r} now, and was {fx!r}: does it draw random numbers?" if again != fx else ""
+    if verdict.changes:
+        raise InputError(
+            f"f(x) was {fx!r}, and is another number when f is called again: does it draw random numbers? Draw them "
+            "outside, or write Chain(verify=False)"
+        )
     raise InputError(
         f"the derivative disagrees with f: along a random direction f changes by {verdict.measured:.6g}, and the "
-        f"recording says {verdict.implied:.6g}.{changes} f may have written into an array that it used before, or have "
+        f"recording says {verdict.implied:.6g}. f may have written into an array that it used before, or have "
         'computed with numbers that went round the recording; write method="adaptive", or Chain(verify=False)'
     )
 

@@ -3,7 +3,7 @@
 import linecache
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,12 +20,19 @@ INSIDE: Final = tuple(str(Path(file).parent) for file in (np.__file__, str(Path(
 
 def place() -> str:
     """Say where the user's code stands: file, line, and the text of the line."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and (
-        frame.f_code.co_filename.startswith(INSIDE) or frame.f_code.co_filename.startswith("<__array_function__")
-    ):
+    frame: Any = sys._getframe(1)
+    found = None
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((*INSIDE, "<__array_function__")):
+            found = found or frame  # if all code is that of libraries, the one that was called last
+            if "site-packages" not in name:
+                found = frame
+                break
         frame = frame.f_back
-    file, line = frame.f_code.co_filename, frame.f_lineno
+    if found is None:
+        return "a place unknown"
+    file, line = found.f_code.co_filename, found.f_lineno
     text = clip(linecache.getline(file, line).strip(), 80)
     return f"{Path(file).name}, line {line}" + (f" ({text})" if text else "")
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mibun.chain.method import chain_gradient, value_and_gradient
+from mibun.chain.tape import Array
 from mibun.conversation import Request
 from mibun.errors import InputError
 from mibun.evaluate import Serial, lead
@@ -15,13 +16,24 @@ from mibun.methods import Adaptive
 from mibun.options import Wish
 from mibun.plan import along
 from mibun.result import Derivative
+from mibun.structure import Structure
 
-__all__ = ["chain_slopes", "hvp"]
+__all__ = ["chain_slopes", "felt", "flat_errors", "hvp"]
 
 
 def chain_slopes(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Give the gradient of f by the chain as a function, for those who move x."""
     return lambda x: value_and_gradient(f, x, fine=True)[1]
+
+
+def felt(rounding: Array, off: Array, step: Array) -> Array:
+    """Raise a bound to what errors `off` of the gradient do at a step: its noise is not that of its last digits."""
+    return np.maximum(rounding, np.divide(4 * off, step, out=np.zeros(np.shape(rounding)), where=step > 0))
+
+
+def flat_errors(slopes: Derivative) -> Array:
+    """Give the errors of a gradient as a vector."""
+    return Structure.of(slopes.value).flatten(slopes.error, dtype=np.float64)
 
 
 def hvp(f: Callable[[Any], Any], x: Any, direction: Any, *, verify: bool = True) -> Derivative:
@@ -72,6 +84,7 @@ def hvp(f: Callable[[Any], Any], x: Any, direction: Any, *, verify: bool = True)
     with np.errstate(all="ignore"):
         led = lead(Adaptive(), plan, [Request(unit=plan.units[0])], evaluator)
     table = Table.of(led)
+    table.rounding = felt(table.rounding, flat_errors(slopes), table.step)
     return gathered(
         table,
         points_first((), led.values.structure),
