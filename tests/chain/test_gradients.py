@@ -286,7 +286,7 @@ def test_wrong_cotangents() -> None:
 
 
 def test_what_f_raises_names_x() -> None:
-    with pytest.raises(KeyError, match="recorded|nothing"):
+    with pytest.raises(KeyError, match="nothing"):
         mb.gradient(lambda x: {}["nothing"], X, method="chain")
     with pytest.raises(ZeroDivisionError, match="while it was recorded, at x ="):
         mb.gradient(lambda x: 1 / 0, X, method="chain")

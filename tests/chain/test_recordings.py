@@ -1,5 +1,6 @@
 """Recordings that are kept, and second derivatives: black-box differences of the chain's gradient."""
 
+import contextlib
 import gc
 import sys
 import tracemalloc
@@ -59,15 +60,12 @@ def test_a_recording_holds_at_other_points() -> None:
 
 @pytest.mark.parametrize(("g", "x"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_every_function_can_be_done_again(g: Any, x: Any) -> None:
-    """At another point, unless a branch would be another one there."""
+    """At the same point, and at another one unless a branch would be another one there."""
     recording = mb.chain.record(g, x, verify=False)
     other = x * (1 + 1e-3 * np.sign(np.sin(np.arange(x.size))).reshape(x.shape))
-    try:
-        found = recording(other)
-    except InputError as reason:
-        assert "another branch" in str(reason)
-    else:
-        assert np.allclose(found, np.asarray(g(other), float), rtol=1e-12, atol=1e-12)
+    with contextlib.suppress(InputError):  # another branch
+        assert np.allclose(recording(other), np.asarray(g(other), float), rtol=1e-12, atol=1e-12)
+    assert np.allclose(recording(x), np.asarray(g(x), float), rtol=1e-13, atol=1e-13)
 
 
 def test_branches_are_checked() -> None:
@@ -102,7 +100,7 @@ def test_structures_and_shapes() -> None:
     assert found["s"] == 6.0
     with pytest.raises(InputError, match=r"x.b has shape \(2,\); expected \(3,\)"):
         recording({"a": 3.0, "b": np.ones(2)})
-    with pytest.raises(InputError, match="3 numbers|4 numbers"):
+    with pytest.raises(InputError, match=r"f returned 4 numbers"):
         recording.value_and_gradient({"a": 3.0, "b": np.ones(3)})
 
 

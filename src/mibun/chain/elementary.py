@@ -7,6 +7,7 @@ divided-difference arithmetics", Higher-Order and Symbolic Computation 16 (2003)
     exp      exp(z+h) - exp(z-h)    = exp(z) 2 sinh(h)
     log      log(z+hz) - log(z-hz)  = 2 artanh(h)             (the step is relative where f is one of powers of z)
     sin      sin(z+h) - sin(z-h)    = cos(z) 2 sin(h)
+    tan      tan(z+h) - tan(z-h)    = (1+a^2) 2t/(1-a^2 t^2), a = tan(z), t = tan(h)     (h is divided by 1 + |a|)
     tanh     tanh(z+h) - tanh(z-h)  = (1-a^2) 2t/(1-a^2 t^2), a = tanh(z), t = tanh(h)
     sqrt     sqrt(z+hz)-sqrt(z-hz)  = 2hz / (sqrt(z) (sqrt(1+h) + sqrt(1-h)))
     z^p      with steps z e^(+-h):    z^(p-1) sinh(ph)/sinh(h)
@@ -32,8 +33,8 @@ __all__ = ["STEP", "Elementwise", "Flat", "Slope"]
 
 #: The h of all the quotients above.
 STEP: Final = 2.0**-26
-#: Half-ulps that a ufunc may be off.
-ROUNDED: Final = 8.0
+#: Half-ulps that a ufunc, or a slope made of it and multiplied, may be off.
+ROUNDED: Final = 6.0
 
 Slope = Callable[..., Any]
 
@@ -49,6 +50,9 @@ class Elementwise(Rule):
     floor : callable, optional
         From the same to a size: the slope is known to a few half-ulps of it. Default: the size of the slope itself.
     """
+
+    #: Half-ulps that the value may be off, and a slope multiplied by a cotangent.
+    rounded = ROUNDED
 
     def __init__(self, ufunc: np.ufunc, *slopes: Slope | None, floor: Slope | None = None) -> None:
         self.name, self.ufunc, self.slopes, self.floor = f"np.{ufunc.__name__}", ufunc, slopes, floor
@@ -72,7 +76,7 @@ class Elementwise(Rule):
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
         """Add what each input lost, times the slope, and the rounding of the result."""
         values = [value_of(given) for given in node.inputs]
-        total = ROUNDED * unit_of(node.value) * np.abs(node.value)
+        total = self.rounded * unit_of(node.value) * np.abs(node.value)
         for place, error in enumerate(errors):
             if error is not None:
                 slope = self._slope(place, values, node.value)
@@ -87,7 +91,7 @@ class Elementwise(Rule):
                 slope = self._slope(place, values, node.value)
                 off = self._drift(place, values, errors, slope)
                 floor = np.abs(slope) if self.floor is None else self.floor(*values, node.value)
-                off = off + ROUNDED * unit_of(node.value) * floor
+                off = off + self.rounded * unit_of(node.value) * floor
                 give(given, times(np.abs(slope), gap) + times(off, np.abs(g) + gap))
 
     def _slope(self, place: int, values: Sequence[Any], result: Any) -> Any:
@@ -153,6 +157,8 @@ class Signed(Elementwise):
 class Product(Elementwise):
     """A product: exact."""
 
+    rounded = 1.0
+
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Multiply by the other factor."""
         left, right = node.inputs
@@ -168,6 +174,8 @@ class Product(Elementwise):
 
 class Quotient(Elementwise):
     """A quotient: exact in the dividend; the divisor b has the slope -y/b, the quotient at b(1+-h) over 1-h^2 = 1."""
+
+    rounded = 3.0
 
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Divide by the divisor; and again, times the quotient."""
