@@ -150,7 +150,7 @@ def log_determinant(random: Random, dtype: Any, size: int = 5) -> Any:
 
 
 def bilinear(random: Random, dtype: Any, rows: int = 4, columns: int = 6) -> Any:
-    """u A v, with respect to all three."""
+    """U A v, with respect to all three."""
 
     def gradient(p: Any) -> Any:
         u, a, v = p["u"], p["A"], p["v"]

@@ -31,6 +31,7 @@ LAYERS = (
     ("options", "pairs"),
     ("sparse",),
     ("sparse_hessian",),
+    ("chain",),
     ("derivatives",),
     ("hessians",),
     ("checker", "descent", "scipy", "blackbox"),
@@ -55,6 +56,18 @@ LEARN_LAYERS = (
     ("engines",),
     ("history", "threads"),
     ("train",),
+)
+#: Inside `chain`, by the same rule.
+CHAIN_LAYERS = (
+    ("refuse", "rounding"),
+    ("tape",),
+    ("array", "bounds", "sampled", "verify"),
+    ("elementary", "local", "linear"),
+    ("moving",),
+    ("selecting", "products", "composed", "norms", "algebra", "ufuncs", "user"),
+    ("backward",),
+    ("method",),
+    ("replay", "second"),
 )
 #: Third parties, and where they may be imported; NumPy everywhere.
 THIRD_PARTIES = {
@@ -126,6 +139,8 @@ def test_imports_go_from_right_to_left(file: Path) -> None:
         assert not forbidden(own[0], other[0], LAYERS), f"{name} must not import {target}"
         if own[0] == other[0] == "learn" and len(own) > 1 and len(other) > 1:
             assert not forbidden(own[1], other[1], LEARN_LAYERS), f"{name} must not import {target}"
+        if own[0] == other[0] == "chain" and len(own) > 1 and len(other) > 1:
+            assert not forbidden(own[1], other[1], CHAIN_LAYERS), f"{name} must not import {target}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_name)
@@ -155,7 +170,7 @@ def test_no_empty_placeholder_module() -> None:
 
 PUBLIC_MODULES = [
     "mibun",
-    *(f"mibun.{name}" for name in ("book", "checker", "descent", "draw", "errors", "formula", "jax", "learn")),
+    *(f"mibun.{name}" for name in ("book", "chain", "checker", "descent", "draw", "errors", "formula", "jax", "learn")),
     *(f"mibun.{name}" for name in ("methods", "result", "scipy", "torch")),
 ]
 

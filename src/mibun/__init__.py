@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mibun import book, draw, errors, jax, learn, scipy, torch
+    from mibun import book, chain, draw, errors, jax, learn, scipy, torch
     from mibun.checker import CheckReport, check
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
     from mibun.descent.descend import descend
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mibun.descent.spsa import SPSA
     from mibun.evaluate.evaluator import Evaluator
     from mibun.hessians import hessian
-    from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
+    from mibun.methods import Adaptive, Backward, Central, Chain, ComplexStep, Forward
     from mibun.result import Derivative, Status
 
 __all__ = [  # noqa: RUF022  SPSA is a class, no constant
@@ -31,6 +31,7 @@ __all__ = [  # noqa: RUF022  SPSA is a class, no constant
     "Adaptive",
     "Backward",
     "Central",
+    "Chain",
     "CheckReport",
     "ComplexStep",
     "Derivative",
@@ -44,6 +45,7 @@ __all__ = [  # noqa: RUF022  SPSA is a class, no constant
     "SPSA",
     "Status",
     "book",
+    "chain",
     "check",
     "derivative",
     "descend",
@@ -73,11 +75,11 @@ _HOMES = {
     "mibun.descent.spsa": ("SPSA",),
     "mibun.evaluate.evaluator": ("Evaluator",),
     "mibun.hessians": ("hessian",),
-    "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
+    "mibun.methods": ("Adaptive", "Backward", "Central", "Chain", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset({"book", "draw", "errors", "jax", "learn", "scipy", "torch"})
+_MODULES = frozenset({"book", "chain", "draw", "errors", "jax", "learn", "scipy", "torch"})
 
 
 def __getattr__(name: str) -> Any:

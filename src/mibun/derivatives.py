@@ -22,7 +22,7 @@ from mibun.evaluate.values import Values
 from mibun.evaluate.weighed import Nothing, Weighed
 from mibun.given import ROOM, Given, taken
 from mibun.methods import Adaptive, MixedPartial
-from mibun.options import Options, asked, documented, multi_index, ordered
+from mibun.options import Options, asked, chain_asked, documented, multi_index, ordered
 from mibun.plan import Plan, along, both_axes, coordinatewise, pointwise, together
 from mibun.result import Derivative, number
 from mibun.sparse import sparse_jacobian
@@ -388,6 +388,11 @@ def gradient(
     (True, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
+    wish = chain_asked(options)
+    if wish is not None:
+        from mibun.chain.method import chain_gradient
+
+        return _told(chain_gradient(f, x, wish))
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     with calling(f, options) as calls:
@@ -469,6 +474,11 @@ def jacobian(
     (298, 7.0, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
+    wish = chain_asked(options)
+    if wish is not None and sparsity is None:
+        from mibun.chain.method import chain_jacobian
+
+        return _told(chain_jacobian(f, x, wish))
     chosen, request = asked(f, *options)
     if sparsity is not None:
         with calling(f, options) as calls:
@@ -531,6 +541,11 @@ def vjp(
     True
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
+    wish = chain_asked(options)
+    if wish is not None:
+        from mibun.chain.method import chain_vjp
+
+        return _told(chain_vjp(f, x, cotangent, wish))
     chosen, request = asked(f, *options)
     given = taken(x, bounds)
     values = Structure.of(cotangent, name="cotangent")
@@ -664,6 +679,14 @@ def warned(found: Derivative, table: Table) -> Derivative:
     """Warn if f is the same at all points of two or more elements: the mistake of an f that ignores its argument."""
     if len(table.codes) > 1 and (table.codes == Status.INSENSITIVE.code).all():
         warnings.warn(UNCHANGED, FunctionUnchanged, stacklevel=3)
+    return found
+
+
+def _told(found: Derivative) -> Derivative:
+    """Warn of the same mistake where f was recorded."""
+    notes = [note.message for note in found.notes if note.element is None and note.status is Status.INSENSITIVE]
+    if notes:
+        warnings.warn(notes[0], FunctionUnchanged, stacklevel=3)
     return found
 
 

@@ -1,6 +1,7 @@
 """The verb hessian: the second derivatives of a function that returns one number, with its gradient."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from mibun.evaluate.drive import shares
 from mibun.evaluate.gather import Table, Told, gathered, values_first
 from mibun.given import Given, taken
 from mibun.methods import Adaptive
-from mibun.options import Options, asked, documented
+from mibun.options import Options, Wish, asked, chain_asked, documented
 from mibun.pairs import Entries, Pairs
 from mibun.plan import coordinatewise
 from mibun.result import Derivative
@@ -143,6 +144,9 @@ def hessian(
     (148, True)
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
+    wish = chain_asked(options)
+    if wish is not None:
+        return _by_chain(f, x, gradient, sparsity, wish)
     if gradient is not None and not callable(gradient):
         raise InputError(f"gradient is {gradient!r}; expected a function from x to the gradient of f, built like x")
     chosen, request = asked(f if gradient is None else gradient, *options)
@@ -160,6 +164,32 @@ def hessian(
     with calling(cast(Callable[[Any], Any], f), options) as calls:
         course = ByPairs(calls, chosen, request, given, options)
         return sparse_hessian(course, given, sparsity) if sparsity is not None else warned(*_of_function(course, given))
+
+
+def _by_chain(f: Callable[[Any], Any] | None, x: Any, gradient: Any, sparsity: Any, wish: Wish) -> Derivative:
+    """Differentiate the gradient that the chain finds."""
+    from mibun.chain.method import chain_gradient
+    from mibun.chain.second import chain_slopes, felt, flat_errors
+
+    if f is None or gradient is not None:
+        raise InputError('gradient is given with method="chain", which finds it from f; leave one of them out')
+    first = chain_gradient(f, x, wish._replace(rtol=None, atol=0.0))
+    off, slopes = flat_errors(first), chain_slopes(f)
+    options = Options(Adaptive(), wish.rtol, wish.atol, None, None, None, vectorized=False)
+    chosen, request = asked(slopes, *options)
+
+    def amend(table: Table) -> None:
+        table.rounding = felt(table.rounding, off, table.step)
+
+    if sparsity is None:
+        found = warned(*_of_gradient(calling(slopes, options), chosen, request, taken(x, None), options, amend))
+    else:
+        found = sparse_hessian_of_gradient(calling(slopes, options), x, sparsity, chosen, request, options)
+        places, step = found.value.tocoo(), found.step.tocoo().data
+        rounding = found.rounding.copy()
+        rounding.data = felt(rounding.data, np.maximum(off[places.row], off[places.col]), step)
+        found = replace(found, rounding=rounding, error=found.truncation + rounding)
+    return replace(found, gradient=first, fx=first.fx, evaluations=found.evaluations + first.evaluations)
 
 
 def _of_function(course: "ByPairs", given: Given) -> tuple[Derivative, Table]:
@@ -222,7 +252,12 @@ class ByPairs:
 
 
 def _of_gradient(
-    calls: Calls, method: Method, request: Request, given: Given, options: Options
+    calls: Calls,
+    method: Method,
+    request: Request,
+    given: Given,
+    options: Options,
+    amend: Callable[[Table], None] = lambda _: None,
 ) -> tuple[Derivative, Table]:
     """Differentiate the gradient of f, and take of each two mirror images the one that is known better."""
     structure, plan = given.structure, coordinatewise(given.structure, given.vector)
@@ -230,6 +265,7 @@ def _of_gradient(
     led = lead_all(method, plan, request, given, evaluator, options.budget, calls.leader)
     order = _order(structure, led.values)
     table = Table.of(led)
+    amend(table)
     level = table.noise.max(axis=0)[order]
     slopes = Derivative(
         value=structure.unflatten(np.array(led.centres[0])[order], cast=False),

@@ -8,11 +8,11 @@ import numpy as np
 
 from mibun.conversation import Method, Request
 from mibun.errors import InputError
-from mibun.methods import Adaptive, choose_method
+from mibun.methods import Adaptive, Chain, choose_method
 from mibun.result import Derivative
 from mibun.structure import Structure
 
-__all__ = ["Options", "asked", "documented", "multi_index", "ordered"]
+__all__ = ["Options", "Wish", "asked", "chain_asked", "documented", "multi_index", "ordered", "tolerances"]
 
 DEFAULT: Final = Request()
 #: Order of a derivative, by the circle.
@@ -105,9 +105,7 @@ def asked(
         and type(vectorized) is bool
     ):
         return chosen, DEFAULT if start == 0.0 else DEFAULT._replace(start=_each(start))
-    for name, given in (("rtol", rtol), ("atol", atol), ("noise", noise)):
-        if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
-            raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
+    tolerances(Options(method, rtol, atol, bounds, noise, budget, vectorized))
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | np.integer) or budget < 1):
         raise InputError(f"budget is {budget!r}; expected a whole number of evaluations, at least 1")
     if not isinstance(vectorized, bool | np.bool_):
@@ -116,6 +114,48 @@ def asked(
     level_given = None if noise is None else float(noise)
     asking = Request(float(rtol or 0.0), float(atol), noise=level_given, budget=most, start=_each(start))
     return chosen, asking
+
+
+def tolerances(options: Options) -> None:
+    """Check what is to be a number of at least 0."""
+    for name in ("rtol", "atol", "noise"):
+        given = getattr(options, name)
+        if (given is not None or name == "atol") and (not _real(given) or not 0.0 <= given < math.inf):
+            raise InputError(f"{name} is {given!r}; expected a finite number of at least 0")
+
+
+class Wish(NamedTuple):
+    """What was asked of the chain."""
+
+    verify: bool
+    errors: bool
+    rtol: float | None
+    atol: float
+
+
+def chain_asked(options: Options) -> Wish | None:
+    """Tell whether the method is the chain, and refuse the options that it does not know.
+
+    Raises
+    ------
+    InputError
+        If there are bounds, noise, a budget or stacks, which are for methods that move x.
+    """
+    method = options.method
+    if method is Chain:
+        raise InputError("method is the class Chain; write Chain(), a value of it")
+    if not isinstance(method, Chain) and not (isinstance(method, str) and method == "chain"):
+        return None
+    for name in ("bounds", "noise", "budget", "vectorized", "workers", "evaluator"):
+        given = getattr(options, name)
+        if given is not (False if name == "vectorized" else None):
+            raise InputError(
+                f'{name} is {given!r} with method="chain", which evaluates f at x, and at a few points near it to '
+                f'verify; leave {name} out, or write method="adaptive"'
+            )
+    tolerances(options)
+    chosen = method if isinstance(method, Chain) else Chain()
+    return Wish(bool(chosen.verify), bool(chosen.errors), options.rtol, options.atol)
 
 
 def ordered(method: Method, request: Request, order: Any) -> Request:

@@ -538,6 +538,8 @@ def _describe(x: Any) -> str:
 
 
 def _advice(x: Any, name: str) -> str:
+    if hasattr(type(x), "nesting"):  # a type that knows better
+        return str(type(x).nesting)
     if isinstance(x, str | bytes):
         return f"write float({name}) if the text is a number"
     if x is None:

@@ -7,6 +7,7 @@ from mibun.errors import InputError
 from mibun.methods.adaptive import Adaptive
 from mibun.methods.adaptive.mixed import MixedPartial
 from mibun.methods.central import Central
+from mibun.methods.chain import Chain
 from mibun.methods.complex_step import ComplexStep
 from mibun.methods.forward import Backward, Forward
 
@@ -14,6 +15,7 @@ __all__ = [
     "Adaptive",
     "Backward",
     "Central",
+    "Chain",
     "ComplexStep",
     "Conversation",
     "Estimate",
@@ -31,6 +33,9 @@ WORDS: Final[dict[str, Method]] = {
     "central": Central(),
     "complex": ComplexStep(),
 }
+
+#: What other verbs say to it.
+CHAIN: Final = 'method="chain" differentiates by gradient, jacobian, vjp and hessian alone; write "adaptive" here'
 
 
 def choose_method(method: Any) -> Method:
@@ -53,6 +58,8 @@ def choose_method(method: Any) -> Method:
     >>> print(choose_method("central"))
     Central()
     """
+    if isinstance(method, Chain) or (isinstance(method, str) and method == "chain"):
+        raise InputError(CHAIN)
     if isinstance(method, str):
         chosen = WORDS.get(method)
         if chosen is None:

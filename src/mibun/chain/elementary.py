@@ -1,0 +1,343 @@
+"""The known ufuncs: each with the difference of two of its values, in a form that does not cancel.
+
+The slope of a ufunc f at z is a difference quotient at a step h so small that its truncation is below the last digit,
+written by algebra so that no digits cancel in it (T. Reps and L. Rall, "Computational divided differencing and
+divided-difference arithmetics", Higher-Order and Symbolic Computation 16 (2003) 93-149):
+
+    exp      exp(z+h) - exp(z-h)    = exp(z) 2 sinh(h)
+    log      log(z+hz) - log(z-hz)  = 2 artanh(h)             (the step is relative where f is one of powers of z)
+    sin      sin(z+h) - sin(z-h)    = cos(z) 2 sin(h)
+    tan      tan(z+h) - tan(z-h)    = (1+a^2) 2t/(1-a^2 t^2), a = tan(z), t = tan(h)     (h is divided by 1 + |a|)
+    tanh     tanh(z+h) - tanh(z-h)  = (1-a^2) 2t/(1-a^2 t^2), a = tanh(z), t = tanh(h)
+    sqrt     sqrt(z+hz)-sqrt(z-hz)  = 2hz / (sqrt(z) (sqrt(1+h) + sqrt(1-h)))
+    z^p      with steps z e^(+-h):    z^(p-1) sinh(ph)/sinh(h)
+
+and an inverse function has the quotient of the function it inverts, at steps of its value: arcsin(z) at the points
+sin(a+-h) has h/sin(h) / cos(a). At h = 2**-26 every one of sinh(h)/h, artanh(h)/h, sin(h)/h, tan(h)/h and
+2/(sqrt(1+h)+sqrt(1-h)) rounds to 1, so these factors are left out, and what remains is the quotient in floating point,
+to the last digit; `tests/chain/test_elementary.py` compares it with the quotient itself, in many digits.
+
+Linear and bilinear ones (add, multiply) need no step: their quotient is the same at every h.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mibun.chain.rounding import magnified, times, unit_of
+from mibun.chain.tape import UFUNCS, Give, Node, Rule, value_of
+
+__all__ = ["STEP", "Elementwise", "Flat", "Slope"]
+
+#: The h of all the quotients above.
+STEP: Final = 2.0**-26
+#: Half-ulps that a ufunc, or a slope made of it and multiplied, may be off.
+ROUNDED: Final = 6.0
+
+Slope = Callable[..., Any]
+
+
+class Elementwise(Rule):
+    """A ufunc with a slope in each of its inputs.
+
+    Parameters
+    ----------
+    ufunc : ufunc
+    slopes : callables
+        One for each input: from the values of all inputs and that of the result to the slope in this input.
+    floor : callable, optional
+        From the same to a size: the slope is known to a few half-ulps of it. Default: the size of the slope itself.
+    """
+
+    #: Half-ulps that the value may be off, and a slope multiplied by a cotangent.
+    rounded = ROUNDED
+
+    def __init__(self, ufunc: np.ufunc, *slopes: Slope | None, floor: Slope | None = None) -> None:
+        self.name, self.ufunc, self.slopes, self.floor = f"np.{ufunc.__name__}", ufunc, slopes, floor
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Compute the value."""
+        return self.ufunc(*values)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the slopes."""
+        inputs = node.inputs
+        if len(inputs) == 1:
+            (given,) = inputs
+            give(given, g * self.slopes[0](given.value, node.value))  # type: ignore[misc]
+            return
+        values = [value_of(given) for given in inputs]
+        for given, slope in zip(inputs, self.slopes, strict=True):
+            if isinstance(given, Node) and given.live:
+                give(given, g * slope(*values, node.value))  # type: ignore[misc]
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Add what each input lost, times the slope, and the rounding of the result."""
+        values = [value_of(given) for given in node.inputs]
+        total = self.rounded * unit_of(node.value) * np.abs(node.value)
+        for place, error in enumerate(errors):
+            if error is not None:
+                slope = self._slope(place, values, node.value)
+                total = total + times(np.abs(slope) + self._drift(place, values, errors, slope), error)
+        return total
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Carry the bound through the slopes, and add what these are off."""
+        values = [value_of(given) for given in node.inputs]
+        for place, given in enumerate(node.inputs):
+            if isinstance(given, Node) and given.live:
+                slope = self._slope(place, values, node.value)
+                off = self._drift(place, values, errors, slope)
+                floor = np.abs(slope) if self.floor is None else self.floor(*values, node.value)
+                off = off + self.rounded * unit_of(node.value) * floor
+                give(given, times(np.abs(slope), gap) + times(off, np.abs(g) + gap))
+
+    def _slope(self, place: int, values: Sequence[Any], result: Any) -> Any:
+        slope = self.slopes[place]
+        assert slope is not None  # noqa: S101 (an input without a slope is never live)
+        return slope(*values, result)
+
+    def _drift(self, place: int, values: Sequence[Any], errors: Sequence[Any], slope: Any) -> Any:
+        """Bound the change of a slope where the inputs are off by their errors: by differences of the slope.
+
+        They are taken far wider than the errors, so that their own rounding does not count.
+        """
+        total: Any = 0.0
+        for moved, error in enumerate(errors):
+            if error is None:
+                continue
+            centre = np.asarray(values[moved], np.float64)
+            reach = np.maximum(magnified(centre), error)
+            ends = []
+            for end in (centre + reach, centre - reach):
+                there = [*values[:moved], end, *values[moved + 1 :]]
+                ends.append(self._slope(place, there, self.ufunc(*there)))
+            total = total + times(np.maximum(np.abs(ends[0] - slope), np.abs(ends[1] - slope)) / reach, error)
+        return total
+
+
+class Unary(Elementwise):
+    """A ufunc of one input; the fast way."""
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the slope."""
+        (given,) = node.inputs
+        give(given, g * self.slopes[0](given.value, node.value))  # type: ignore[misc]
+
+
+class Signed(Elementwise):
+    """A sum or difference of its inputs: exact."""
+
+    def __init__(self, ufunc: np.ufunc, *signs: int) -> None:
+        super().__init__(ufunc, *(None for _ in signs))
+        self.signs = signs
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Pass the cotangent on, with the sign."""
+        for given, sign in zip(node.inputs, self.signs, strict=True):
+            if isinstance(given, Node) and given.live:
+                give(given, g if sign > 0 else -g)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Add the errors of the inputs; a change of sign rounds nothing."""
+        total = unit_of(node.value) * np.abs(node.value) if len(errors) > 1 else 0.0
+        for error in errors:
+            total = total if error is None else total + error
+        return total
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Pass the bound on."""
+        for given in node.inputs:
+            if isinstance(given, Node) and given.live:
+                give(given, gap)
+
+
+class Product(Elementwise):
+    """A product: exact."""
+
+    rounded = 1.0
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the other factor."""
+        left, right = node.inputs
+        if isinstance(left, Node) and left.live:
+            give(left, g * (right.value if isinstance(right, Node) else right))
+        if isinstance(right, Node) and right.live:
+            give(right, g * (left.value if isinstance(left, Node) else left))
+
+    def _drift(self, place: int, values: Sequence[Any], errors: Sequence[Any], slope: Any) -> Any:
+        other = errors[1 - place]
+        return 0.0 if other is None else other
+
+
+class Quotient(Elementwise):
+    """A quotient: exact in the dividend; the divisor b has the slope -y/b, the quotient at b(1+-h) over 1-h^2 = 1."""
+
+    rounded = 3.0
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Divide by the divisor; and again, times the quotient."""
+        above, below = node.inputs
+        part = g / (below.value if isinstance(below, Node) else below)
+        if isinstance(above, Node) and above.live:
+            give(above, part)
+        if isinstance(below, Node) and below.live:
+            give(below, part * -node.value)
+
+
+class Flat(Elementwise):
+    """A ufunc whose slope is 0 wherever it has one: comparisons, sign, floor."""
+
+    flat = True
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Give none: the value is taken as it is."""
+        return None
+
+
+class Power(Elementwise):
+    """z^p, with the steps z e^(+-h); in p, the steps +-h."""
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        super().__init__(ufunc, self._in_base, self._in_exponent)
+
+    @staticmethod
+    def _in_base(z: Any, p: Any, y: Any) -> Any:
+        # z^(p-1) and not y/z, which is nan at 0; p = 0 has no slope there either
+        return p * np.power(z, np.where(p == 0, 1.0, p - 1.0) if isinstance(p, np.ndarray) else (p - 1.0 if p else 1.0))
+
+    @staticmethod
+    def _in_exponent(z: Any, p: Any, y: Any) -> Any:
+        return np.where(y == 0, 0.0, y * np.log(np.where(y == 0, 1.0, z)))
+
+
+def _shares(ufunc: np.ufunc, sign: int) -> tuple[Slope, Slope]:
+    """Slopes of the larger or smaller of two: 1 for the one that is chosen, 1/2 each where they tie."""
+
+    def first(a: Any, b: Any, y: Any) -> Any:
+        return np.where(a == b, 0.5, (a > b) if sign > 0 else (a < b)).astype(np.result_type(y), copy=False)
+
+    def second(a: Any, b: Any, y: Any) -> Any:
+        return np.where(a == b, 0.5, (b > a) if sign > 0 else (b < a)).astype(np.result_type(y), copy=False)
+
+    return first, second
+
+
+class Extreme(Elementwise):
+    """The larger or smaller of two, and the absolute value: a kink where the two sides tie."""
+
+    def __init__(self, ufunc: np.ufunc, *slopes: Slope, width: float) -> None:
+        super().__init__(ufunc, *slopes)
+        self.width = width  # the slopes on the two sides of the kink are this far from their mean
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the slopes, and count the ties."""
+        values = [value_of(given) for given in node.inputs]
+        count = np.count_nonzero(self._ties(values))
+        if count:
+            node.tape.kink(node, count)
+            super().pull(node, g, give)
+            return
+        for place, given in enumerate(node.inputs):
+            if isinstance(given, Node) and given.live:
+                give(given, g * self._chosen(place, values))
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Cover both sides where the kink is within the errors, unless kinks are to be left out."""
+        values = [value_of(given) for given in node.inputs]
+        off = self._drift(0, values, errors, None)
+        near = np.count_nonzero(off)
+        if near:
+            node.tape.kink(node, near)
+        for place, given in enumerate(node.inputs):
+            if isinstance(given, Node) and given.live:
+                slope = np.abs(self._slope(place, values, node.value))
+                part = times(slope, gap)
+                give(given, part if node.tape.smooth else part + times(off, np.abs(g) + gap))
+
+    def _ties(self, values: Sequence[Any]) -> Any:
+        return values[0] == (values[1] if len(values) > 1 else 0)
+
+    def _chosen(self, place: int, values: Sequence[Any]) -> Any:
+        if len(values) == 1:
+            return np.sign(values[0])
+        above = values[0] > values[1]
+        return above if (place == 0) == (self.ufunc in (np.maximum, np.fmax)) else ~above
+
+    def _drift(self, place: int, values: Sequence[Any], errors: Sequence[Any], slope: Any) -> Any:
+        """Cover both sides where the kink is within the errors."""
+        gap = np.abs(values[0] - values[1]) if len(values) > 1 else np.abs(values[0])
+        reach: Any = 0.0
+        for error in errors:
+            reach = reach if error is None else reach + error
+        return np.where(gap == 0, self.width, np.where(gap <= reach, 2 * self.width, 0.0))
+
+
+def _hypot_slope(a: Any, y: Any) -> Any:
+    return np.divide(a, y, out=np.zeros_like(y), where=y != 0) if np.ndim(y) else (a / y if y else y)
+
+
+TWO, TEN = math.log(2.0), math.log(10.0)
+#: From z and f(z) to the slope.
+UNARY: Final[dict[np.ufunc, Slope]] = {
+    np.exp: lambda x, y: y,
+    np.exp2: lambda x, y: y * TWO,
+    np.expm1: lambda x, y: np.exp(x),
+    np.log: lambda x, y: 1 / x,
+    np.log2: lambda x, y: (1 / TWO) / x,
+    np.log10: lambda x, y: (1 / TEN) / x,
+    np.log1p: lambda x, y: 1 / (1 + x),
+    np.sqrt: lambda x, y: 0.5 / y,
+    np.cbrt: lambda x, y: 1 / (3 * y * y),
+    np.square: lambda x, y: 2 * x,
+    np.reciprocal: lambda x, y: -(y * y),
+    np.sin: lambda x, y: np.cos(x),
+    np.cos: lambda x, y: -np.sin(x),
+    np.tan: lambda x, y: 1 + y * y,
+    np.sinh: lambda x, y: np.cosh(x),
+    np.cosh: lambda x, y: np.sinh(x),
+    np.arcsin: lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)),
+    np.arccos: lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)),
+    np.arctan: lambda x, y: 1 / (1 + x * x),
+    np.arcsinh: lambda x, y: 1 / np.hypot(1, x),
+    np.arccosh: lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arctanh: lambda x, y: 1 / ((1 - x) * (1 + x)),
+    np.degrees: lambda x, y: 180 / math.pi,
+    np.rad2deg: lambda x, y: 180 / math.pi,
+    np.radians: lambda x, y: math.pi / 180,
+    np.deg2rad: lambda x, y: math.pi / 180,
+}
+#: From a, b and f(a, b) to the slopes in a and in b.
+BINARY: Final[dict[np.ufunc, tuple[Slope, Slope]]] = {
+    np.logaddexp: (lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y)),
+    np.logaddexp2: (lambda a, b, y: np.exp2(a - y), lambda a, b, y: np.exp2(b - y)),
+    np.arctan2: (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
+    np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
+    np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
+    np.fmod: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.trunc(a / b)),
+    np.copysign: (lambda a, b, y: np.sign(a) * np.copysign(1.0, b), lambda a, b, y: np.zeros_like(y)),
+    np.ldexp: (lambda a, b, y: np.ldexp(np.ones_like(y), b), lambda a, b, y: np.zeros_like(y)),
+    np.heaviside: (lambda a, b, y: np.zeros_like(y), lambda a, b, y: 1.0 * (a == 0)),
+}
+#: Ufuncs whose slope is 0 wherever they have one, as far as this NumPy has them.
+FLAT: Final = """
+    sign floor ceil trunc rint floor_divide signbit isnan isinf isfinite invert logical_not logical_and logical_or
+    logical_xor bitwise_and bitwise_or bitwise_xor less less_equal greater greater_equal equal not_equal spacing gcd lcm
+    left_shift right_shift bitwise_count
+""".split()  # noqa: SIM905 (one line for each would hide the tables)
+
+UFUNCS.update({ufunc: Unary(ufunc, slope) for ufunc, slope in UNARY.items()})
+UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
+UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if hasattr(np, name)})
+UFUNCS.update({ufunc: Extreme(ufunc, *_shares(ufunc, 1), width=0.5) for ufunc in (np.maximum, np.fmax)})
+UFUNCS.update({ufunc: Extreme(ufunc, *_shares(ufunc, -1), width=0.5) for ufunc in (np.minimum, np.fmin)})
+UFUNCS.update({ufunc: Extreme(ufunc, lambda x, y: np.sign(x), width=1.0) for ufunc in (np.absolute, np.fabs)})
+UFUNCS.update({ufunc: Power(ufunc) for ufunc in (np.power, np.float_power)})
+UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: (1 - y) * (1 + y), floor=lambda x, y: 1.0)
+UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
+UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
+UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)
+UFUNCS[np.multiply] = Product(np.multiply, lambda a, b, y: b, lambda a, b, y: a)
+UFUNCS[np.true_divide] = Quotient(np.true_divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b)

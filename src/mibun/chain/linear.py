@@ -1,0 +1,200 @@
+"""Linear and bilinear operations: their adjoints are exact, for a difference of a linear map is the map itself.
+
+A linear rule is applied to bounds as it is applied to values, for no entry has a negative weight: |L| = L. A product of
+matrices carries a bound row by row and column by column, by the inequality of Cauchy and Schwarz,
+
+    sum_k |a_ik| e_kj  <=  |a_i.| |e_.j|,
+
+which costs no product of matrices, and is at most sqrt(2) or so too large where the sizes are spread evenly.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mibun.chain.array import recorded
+from mibun.chain.rounding import rounding_unit, times
+from mibun.chain.tape import UFUNCS, Array, Give, Node, Rule, handles, value_of
+
+__all__ = ["SUM", "Linear", "Matmul", "Sum", "add_all", "spread"]
+
+
+class Linear(Rule):
+    """A linear map of one array without negative weights."""
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Map."""
+        raise NotImplementedError
+
+    def back(self, options: Any, g: Any, like: Any) -> Any:
+        """Apply the adjoint: from what is like the result to what is like the input."""
+        raise NotImplementedError
+
+    def terms(self, node: Node) -> int:
+        """Count the entries that are summed for one of the result."""
+        return 0
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Apply the adjoint."""
+        (given,) = node.inputs
+        give(given, self.back(node.options, g, given.value))
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Map the error, and add the rounding of the sums."""
+        (given,), (error,) = node.inputs, errors
+        total = None
+        if error is not None:
+            total = self.forward(node.options, error)
+        terms = self.terms(node)
+        if terms > 1:
+            size = self.forward(node.options, np.abs(given.value))
+            rounding = rounding_unit(given.value.dtype, terms) * size
+            total = rounding if total is None else total + rounding
+        return total
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Apply the adjoint to the bound, and add the rounding of its sums."""
+        (given,) = node.inputs
+        give(given, self.back(node.options, gap, given.value))
+
+
+class Sum(Linear):
+    """Sum over axes; options are (axis, keepdims)."""
+
+    name = "np.sum"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Sum."""
+        return np.add.reduce(values[0], axis=options[0], keepdims=options[1])
+
+    def back(self, options: Any, g: Any, like: Any) -> Any:
+        """Spread."""
+        axis, keepdims = options
+        return spread(g if axis is None or keepdims else np.expand_dims(g, axis), like.shape)
+
+    def terms(self, node: Node) -> int:
+        """Count the entries of the input for one of the result."""
+        return int(node.inputs[0].value.size // max(1, node.value.size))
+
+
+SUM: Final = Sum()
+#: Entries up to which an array is filled; above, a view costs less.
+FEW: Final = 2**14
+
+
+def spread(g: Any, shape: tuple[int, ...]) -> Any:
+    """Spread what broadcasts to a shape: np.broadcast_to takes ten times as long for small arrays."""
+    if math.prod(shape) > FEW:
+        return np.broadcast_to(g, shape)
+    made = np.empty(shape, g.dtype)
+    made[...] = g
+    return made
+
+
+@handles(np.sum)
+def add_all(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    """Sum over axes."""
+    options = axis, keepdims is not np._NoValue and bool(keepdims)
+    return recorded(SUM, (x,), SUM.forward(options, x.value), options)
+
+
+class Matmul(Rule):
+    """A product of matrices or vectors: exact in both."""
+
+    name = "np.matmul"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Multiply."""
+        return np.matmul(*values)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the transpose of the other factor."""
+        left, right = node.inputs
+        a, b = value_of(left), value_of(right)
+        if isinstance(left, Node) and left.live:
+            give(left, self.to_left(g, a, b))
+        if isinstance(right, Node) and right.live:
+            give(right, self.to_right(g, a, b))
+
+    @staticmethod
+    def to_left(g: Any, a: Array, b: Array) -> Any:
+        """Give g b^T in the shape of a, or one that a was broadcast to."""
+        if b.ndim == 1:
+            return np.multiply.outer(g, b)
+        if a.ndim == 1:
+            return np.matmul(g[..., None, :], np.swapaxes(b, -1, -2))[..., 0, :]
+        return np.matmul(g, np.swapaxes(b, -1, -2))
+
+    @staticmethod
+    def to_right(g: Any, a: Array, b: Array) -> Any:
+        """Give a^T g in the shape of b, or one that b was broadcast to."""
+        if a.ndim == 1:
+            return np.multiply.outer(a, g) if b.ndim <= 2 else a[:, None] * g[..., None, :]
+        if b.ndim == 1:
+            return np.matmul(np.swapaxes(a, -1, -2), g[..., None])[..., 0]
+        if a.ndim == b.ndim == 2:
+            return np.matmul(g.T, a).T  # of the two ways to say a.T @ g the faster one
+        return np.matmul(np.swapaxes(a, -1, -2), g)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Bound the product of errors and sizes, and the rounding of the sums."""
+        sizes, gaps = _matrices(node, errors)
+        unit = rounding_unit(node.value.dtype, sizes[0].shape[-1])
+        return np.reshape(_product_error(sizes, gaps, unit), node.value.shape)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Do the same for the products that `pull` makes."""
+        (a, b), (a_gap, b_gap) = _matrices(node, errors)
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        size, gap = np.reshape(np.abs(g), shape), np.reshape(gap, shape)
+        for place, given in enumerate(node.inputs):
+            if not isinstance(given, Node) or not given.live:
+                continue
+            if place == 0:
+                unit = rounding_unit(node.value.dtype, b.shape[-1])
+                part = _product_error((size, _turned(b)), (gap, _turned(b_gap)), unit)
+            else:
+                unit = rounding_unit(node.value.dtype, a.shape[-2])
+                part = _product_error((_turned(a), size), (_turned(a_gap), gap), unit)
+            if given.value.ndim == 1:
+                part = part[..., 0, :] if place == 0 else part[..., 0]
+            give(given, part)
+
+
+def _turned(a: Any) -> Any:
+    return None if a is None else np.swapaxes(a, -1, -2)
+
+
+def _matrices(node: Node, errors: Sequence[Any]) -> tuple[list[Array], list[Array | None]]:
+    """Give the sizes of the factors and their errors as matrices: a vector is a row on the left, a column else."""
+    sizes: list[Array] = []
+    gaps: list[Array | None] = []
+    for given, error, axis in zip(node.inputs, errors, (-2, -1), strict=True):
+        size = np.abs(np.asarray(value_of(given), np.float64))
+        if size.ndim == 1:
+            size, error = np.expand_dims(size, axis), None if error is None else np.expand_dims(error, axis)
+        sizes.append(size)
+        gaps.append(error)
+    return sizes, gaps
+
+
+def _product_error(sizes: Sequence[Array], gaps: Sequence[Array | None], unit: float) -> Array:
+    """Bound the error of a product of matrices whose factors are off by `gaps`, and its rounding."""
+    a, b = sizes
+    left, right = gaps
+    total = product(a, unit * b if right is None else right + unit * b)
+    if left is not None:
+        total = total + product(left, b if right is None else b + right)
+    return total
+
+
+def product(a: Array, b: Array) -> Array:
+    """Bound a product of matrices without negative entries, row by row and column by column."""
+    rows = np.sqrt(np.einsum("...ik,...ik->...i", a, a))
+    columns = np.sqrt(np.einsum("...kj,...kj->...j", b, b))
+    return np.asarray(times(rows[..., :, None], columns[..., None, :]))
+
+
+UFUNCS[np.matmul] = Matmul()

@@ -1,0 +1,335 @@
+"""Functions that choose among entries: where, the largest, sorting, medians.
+
+The slope is 1 in the entry that was chosen, and 0 in all others. Entries that tie share it: moved apart by a random
+step, each of them is chosen as often as the others. A tie is a kink, and is counted.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mibun.chain.array import apply, branched, constant, plain, recorded
+from mibun.chain.moving import moved, raveled, reshaped, stacked
+from mibun.chain.refuse import refusal
+from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
+
+__all__ = ["clipped", "largest"]
+
+
+class Where(Rule):
+    """One array where a condition holds, and another one elsewhere."""
+
+    name = "np.where"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Choose."""
+        return np.where(*values)[()]
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Give each side the entries that were taken from it."""
+        condition, first, second = node.inputs
+        condition = value_of(condition)
+        if isinstance(first, Node) and first.live:
+            give(first, np.where(condition, g, g.dtype.type(0))[()])
+        if isinstance(second, Node) and second.live:
+            give(second, np.where(condition, g.dtype.type(0), g)[()])
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Choose among the errors."""
+        _, first, second = (0.0 if error is None else error for error in errors)
+        return np.where(value_of(node.inputs[0]), first, second)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Give each side its part of the bound."""
+        self.pull(node, gap, give)
+
+
+class Largest(Rule):
+    """The largest or smallest entry along axes; options are (ufunc, axis, keepdims)."""
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        self.ufunc, self.name = ufunc, "np.max" if ufunc is np.maximum else "np.min"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Choose."""
+        axis, keepdims = options
+        return self.ufunc.reduce(values[0], axis=axis, keepdims=keepdims)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Share the cotangent among the entries that are largest."""
+        (given,), (axis, _) = node.inputs, node.options
+        y = node.value
+        if y.ndim != given.value.ndim and axis is not None:
+            y, g = np.expand_dims(y, axis), np.expand_dims(g, axis)
+        chosen = given.value == y
+        if np.count_nonzero(chosen) > node.value.size:
+            count = np.add.reduce(chosen, axis=axis, keepdims=True, dtype=g.dtype)
+            node.tape.kink(node, np.count_nonzero(count > 1))
+            g = g / (count if axis is not None else count.reshape(()))
+        give(given, chosen * g)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Take the largest error: another entry can only win by what it is off."""
+        axis, keepdims = node.options
+        return None if errors[0] is None else np.maximum.reduce(errors[0], axis=axis, keepdims=keepdims)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Cover every entry that could be the largest, where there are several."""
+        (given,), (axis, keepdims) = node.inputs, node.options
+        y, size, gap = node.value, np.abs(g), gap
+        if not keepdims and axis is not None:
+            y, size, gap = (np.expand_dims(part, axis) for part in (y, size, gap))
+        error = 0.0 if errors[0] is None else errors[0]
+        near = np.abs(given.value - y) <= error + np.max(error)
+        several = np.count_nonzero(near, axis=axis, keepdims=True) > 1 if axis is not None else near.sum() > 1
+        if np.any(several):
+            node.tape.kink(node, np.count_nonzero(several))
+        give(given, near * (gap if node.tape.smooth else gap + size * several))
+
+
+WHERE: Final = Where()
+LARGEST: Final[dict[np.ufunc, Largest]] = {ufunc: Largest(ufunc) for ufunc in (np.maximum, np.minimum)}
+
+
+@handles(np.where)
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """Choose from two arrays."""
+    if x is None:
+        return FUNCTIONS[np.nonzero](condition)
+    which: Any = constant(condition)
+    if isinstance(which, Node) and which.live:
+        which = np.not_equal(which, 0)  # type: ignore[call-overload]
+    inputs = which, constant(x), constant(y)
+    if not any(isinstance(given, Node) for given in inputs[1:]):
+        return np.where(plain(which), *inputs[1:])
+    return recorded(WHERE, inputs, WHERE.forward(None, *map(value_of, inputs)))
+
+
+def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any, rest: dict[str, Any]) -> Any:
+    """Record the largest or smallest entry."""
+    if any(rest.get(name, np._NoValue) is not np._NoValue for name in ("initial", "where")):
+        raise refusal(f"np.{ufunc.__name__}.reduce with initial= or where=", "write np.where inside")
+    options = axis, keepdims is not np._NoValue and bool(keepdims)
+    rule = LARGEST[ufunc]
+    return recorded(rule, (x,), rule.forward(options, x.value), options)
+
+
+@handles(np.max, np.amax, np.nanmax)
+def maximum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    """Give the largest entries."""
+    return largest(np.maximum, a, axis, keepdims, rest)
+
+
+@handles(np.min, np.amin, np.nanmin)
+def minimum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    """Give the smallest entries."""
+    return largest(np.minimum, a, axis, keepdims, rest)
+
+
+@handles(np.ptp)
+def spread(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """Give largest minus smallest."""
+    return maximum(a, axis, None, keepdims) - minimum(a, axis, None, keepdims)
+
+
+@handles(np.clip)
+def clipped(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
+    """Cut at two limits."""
+    a_min, a_max = options.get("min", a_min), options.get("max", a_max)
+    if a_min is not None:
+        a = np.maximum(a, a_min)
+    return a if a_max is None else np.minimum(a, a_max)
+
+
+class Ordered(Rule):
+    """Entries in an order that depends on them; options are (function from values to the order, axis)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Put in order."""
+        order, axis = options
+        return np.take_along_axis(values[0], order(values[0]), axis)
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Put back."""
+        (given,), (order, axis) = node.inputs, node.options
+        spread = np.empty(given.value.shape, g.dtype)
+        np.put_along_axis(spread, order(given.value), g, axis)
+        give(given, spread)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Put the errors in the order of the entries."""
+        order, axis = node.options
+        return None if errors[0] is None else np.take_along_axis(errors[0], order(node.inputs[0].value), axis)
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Put the bounds back."""
+        self.pull(node, gap, give)
+
+
+SORT: Final = Ordered("np.sort")
+PARTITION: Final = Ordered("np.partition")
+
+
+@handles(np.sort)
+def sorted_(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:
+    """Sort."""
+    if axis is None:
+        a, axis = raveled(a), 0
+    return apply(SORT, a, options=(lambda x: np.argsort(x, axis, "stable"), axis))
+
+
+@handles(np.partition)
+def partitioned(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect") -> Any:
+    """Partition."""
+    if axis is None:
+        a, axis = raveled(a), 0
+    return apply(PARTITION, a, options=(lambda x: np.argpartition(x, kth, axis), axis))
+
+
+@handles(np.median)
+def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """Give the middle entry, or the mean of the two in the middle."""
+    return quantile(a, 0.5, axis, keepdims=keepdims)
+
+
+@handles(np.percentile)
+def percentile(a: Any, q: Any, axis: Any = None, **options: Any) -> Any:
+    """Give percentiles."""
+    return quantile(a, np.true_divide(q, 100), axis, **options)
+
+
+@handles(np.quantile)
+def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False, method: str = "linear", **options: Any) -> Any:
+    """Interpolate between the sorted entries."""
+    if method != "linear":
+        raise refusal(f"np.quantile(method={method!r})", 'method="linear" is recorded')
+    if isinstance(axis, tuple):
+        rest = [i for i in range(a.ndim) if i not in {j % a.ndim for j in axis}]
+        kept = tuple(1 if i not in rest else a.shape[i] for i in range(a.ndim))
+        a = reshaped(FUNCTIONS[np.transpose](a, [*rest, *axis]), (*(a.shape[i] for i in rest), -1))
+        found = quantile(a, q, -1)
+        return reshaped(found, np.shape(q) + kept) if keepdims else found
+    if axis is None:
+        found = quantile(raveled(a), q, 0)
+        return reshaped(found, np.shape(q) + (1,) * a.ndim) if keepdims else found
+    ranked = sorted_(a, axis)
+    position = np.asarray(plain(q), np.float64) * (a.shape[axis] - 1)
+    low = np.floor(position).astype(np.intp)
+    share = (position - low).reshape(position.shape + (1,) * (a.ndim - 1))
+    ahead = FUNCTIONS[np.moveaxis](ranked, axis, 0)
+    below, above = ahead[low], ahead[np.minimum(low + 1, a.shape[axis] - 1)]
+    found = below + (above - below) * (share if share.ndim else float(share))
+    return FUNCTIONS[np.expand_dims](found, axis) if keepdims and not np.ndim(q) else found
+
+
+@handles(np.select)
+def selected(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Take each entry from the first choice whose condition holds."""
+    found = default
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        found = where(condition, choice, found)
+    return found
+
+
+@handles(np.choose)
+def picked(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """Take each entry from the choice that an integer names."""
+    which = plain(a)
+    layers = stacked(list(choices) if isinstance(choices, Node) else np.broadcast_arrays(*choices))  # type: ignore[call-overload]
+    places = np.broadcast_to(which, layers.shape[1:])
+    return moved(layers, "np.choose", lambda every: np.choose(places, every, mode=mode))  # type: ignore[call-overload]
+
+
+SHAPES: Final = ("shape", "ndim", "size", "isrealobj", "iscomplexobj")
+FLAT: Final = """
+    argmax argmin argsort argpartition argwhere nonzero flatnonzero searchsorted digitize count_nonzero any all isclose
+    allclose array_equal array_equiv isin isreal iscomplex isposinf isneginf
+""".split()  # noqa: SIM905
+
+
+class FlatFunction(Rule):
+    """A function whose slope is 0 wherever it has one."""
+
+    flat = True
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.name = function, f"np.{function.__name__}"
+
+    def forward(self, options: Any, *values: Any) -> Any:
+        """Compute it."""
+        return self.function(*values, **options)
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Give none: the value is taken as it is."""
+        return None
+
+
+def _register_flat(name: str) -> None:
+    rule = FlatFunction(getattr(np, name))
+
+    def handler(*args: Any, **options: Any) -> Any:
+        values = [value_of(given) for given in args]
+        value = rule.function(*values, **{key: value_of(one) for key, one in options.items()})
+        if name in SHAPES:
+            return value
+        named = {key: plain(one) for key, one in options.items()}
+        if not hasattr(value, "dtype"):  # a bool of Python, a tuple of indices
+            nodes = tuple(given for given in args if isinstance(given, Node))
+            places = [isinstance(given, Node) for given in args]
+
+            def again(*now: Any) -> Any:
+                left = iter(now)
+                return rule.function(*(next(left) if n else v for n, v in zip(places, values, strict=True)), **named)
+
+            return branched(rule.name, nodes, again)
+        return recorded(rule, args, value, named)
+
+    handles(rule.function)(handler)
+
+
+for _name in (*FLAT, *SHAPES):
+    _register_flat(_name)
+
+
+@handles(np.round, np.around)
+def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """Round: flat wherever it has a slope."""
+    return np.rint(a) if decimals == 0 else np.rint(a * 10.0**decimals) / 10.0**decimals
+
+
+@handles(np.fix)
+def fixed(x: Any, out: Any = None) -> Any:
+    """Round towards zero."""
+    return np.trunc(x)
+
+
+def _like(function: Any) -> None:
+    def handler(a: Any, *args: Any, **options: Any) -> Any:
+        if any(isinstance(one, Node) and one.live for one in (*args, *options.values())):
+            return FUNCTIONS[np.broadcast_to](args[0] if args else options["fill_value"], np.shape(value_of(a)))
+        return function(value_of(a), *map(plain, args), **options)
+
+    handles(function)(handler)
+
+
+for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):
+    _like(_function)
+
+
+@handles(np.nan_to_num)
+def finite(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """Replace what is not finite."""
+    largest = np.finfo(x.dtype).max
+    x = where(np.isnan(x), nan, x)
+    x = where(np.isposinf(x), largest if posinf is None else posinf, x)
+    return where(np.isneginf(x), -largest if neginf is None else neginf, x)
+
+
+@handles(np.copy, np.ascontiguousarray, np.asfortranarray, np.real, np.real_if_close, np.asanyarray, np.require)
+def same(a: Any, *args: Any, **options: Any) -> Any:
+    """Give the array itself: it is never written to."""
+    return a
