@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,7 @@ def test_an_f_that_cannot_be_loaded_is_refused_and_the_pool_goes_on(shared: Pool
     def f(x: float) -> float:
         return x
 
-    module = type(sys)("nowhere_to_be_found")
+    module = type(sys)("json.nowhere_to_be_found")
     f.__module__, f.__qualname__, module.f = module.__name__, "f", f
     sys.modules[module.__name__] = module
     try:
@@ -253,6 +254,17 @@ def test_an_f_that_cannot_be_loaded_is_refused_and_the_pool_goes_on(shared: Pool
         del sys.modules[module.__name__]
     assert shared.arrived(1.0) == []
     assert values(drained(shared, abs, [-1.0, -2.0])) == [1.0, 2.0]
+
+
+def test_a_module_that_a_test_runner_has_made_is_copied(shared: Pool) -> None:
+    module = type(sys)("made_in_memory")
+    exec("import math\ndef inner(x): return math.exp(x)\ndef f(x): return inner(x)", module.__dict__)
+    sys.modules[module.__name__] = module
+    try:
+        assert values(drained(shared, module.f, [0.0, 0.0])) == [1.0, 1.0]
+        assert values(drained(shared, partial(module.f), [0.0])) == [1.0]
+    finally:
+        del sys.modules[module.__name__]
 
 
 def test_without_cloudpickle_there_is_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,7 +455,7 @@ def test_random_kills_repeat_nothing_that_was_finished(tmp_path: Path) -> None:
     file.unlink()
     thread.start()
     try:
-        outcomes = drained(pool, f, [float(i) for i in range(400)])
+        outcomes = drained(pool, f, [float(i) for i in range(400)], seconds=180)
     finally:
         done.set()
         thread.join()

@@ -5,13 +5,15 @@ a copy out of the message, so that it is aligned as any other, with the same bit
 """
 
 import pickle
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
 from mibun.errors import MissingDependency
 
-__all__ = ["Parts", "cloudpickled", "opened", "packed", "pickled"]
+__all__ = ["Parts", "cloudpickled", "copied_whole", "opened", "packed", "pickled"]
 
 #: What is sent one after the other, as one message.
 Parts = tuple[bytes | memoryview, ...]
@@ -57,6 +59,21 @@ def pickled(thing: Any) -> Callable[[Any], bytes]:
     if type(thing) in PLAIN or type(thing).__module__ == "numpy":
         return partial(pickle.dumps, protocol=5)
     return cloudpickled()
+
+
+@contextmanager
+def copied_whole(names: Iterable[str]) -> Iterator[None]:
+    """Have what these modules hold copied, as long as this lasts, instead of looked up by the one who gets it."""
+    import cloudpickle
+
+    modules = [sys.modules[name] for name in names if name not in cloudpickle.list_registry_pickle_by_value()]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def cloudpickled() -> Callable[[Any], bytes]:

@@ -18,7 +18,7 @@ from struct import calcsize, pack, unpack_from
 from typing import Any, Final
 
 from mibun.errors import InputError
-from mibun.evaluate.messages import Parts, cloudpickled, opened, packed
+from mibun.evaluate.messages import Parts, cloudpickled, copied_whole, opened, packed
 from mibun.evaluate.outcome import Outcome
 
 __all__ = ["Report", "Shipped", "described", "perform", "sealed", "tried", "unsealed"]
@@ -58,7 +58,8 @@ class Shipped:
         """The bytes."""
         dumps = cloudpickled()
         try:
-            return dumps(self.f)
+            with copied_whole(_unreachable(self.f)):
+                return dumps(self.f)
         except Exception as reason:
             raise InputError(
                 f"f cannot be sent to another process: {type(reason).__name__}: {reason}; make inside of f what cannot "
@@ -75,6 +76,25 @@ class Shipped:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, (self.token, self.blob)
+
+
+def _unreachable(f: Any) -> set[str]:
+    """Name the modules of f that another process would not find, as those that a test runner or a loader has made.
+
+    What they hold is copied with f; of all others only the names travel.
+    """
+    from importlib.machinery import PathFinder
+
+    found = set()
+    while f is not None:
+        homes = {getattr(part, "__module__", None) for part in (f, type(f), getattr(f, "__self__", None))}
+        for name in homes - {None, "__main__", "builtins"}:
+            top = str(name).partition(".")[0]
+            made_here = top not in sys.builtin_module_names and PathFinder.find_spec(top) is None
+            if made_here and name in sys.modules:
+                found.add(str(name))
+        f = getattr(f, "func", None)  # what a partial holds
+    return found
 
 
 def _arrived(token: bytes, blob: bytes) -> Shipped:
