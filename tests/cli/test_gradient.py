@@ -172,16 +172,30 @@ def test_help_has_examples(told):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_as_a_process_of_its_own(here):
-    # without the current folder on the path of Python, as where the installed command runs
+def run_alone(*words):
+    """Run the command without the current folder on the path of Python, as where it is installed."""
     code = "import sys; sys.path[:] = [p for p in sys.path if p]; from mibun.cli import main; sys.exit(main())"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, "gradient", "plant_g:cost", "--at", "[3, 4]"],
+    return subprocess.run(
+        [sys.executable, "-c", code, "gradient", *words],
         capture_output=True,
         encoding="utf-8",
         timeout=60,
         env=environment,
     )
+
+
+def test_as_a_process_of_its_own(here):
+    done = run_alone("plant_g:cost", "--at", "[3, 4]")
     assert (done.returncode, done.stderr) == (0, "")
     assert "[0]  6.0" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+def test_workers_find_the_modules_of_the_current_folder(here, workers):
+    text = "def cost(x):\n    from plant_g import cost\n    return cost(x)\n"
+    (here / "plant_lazy.py").write_text(text, encoding="utf-8")
+    done = run_alone("plant_lazy:cost", "--at", "[3, 4]", "--store", "plant.db", "--name", "c", *workers)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[0]  6.0" in done.stdout
+    assert (here / "plant.db").exists()

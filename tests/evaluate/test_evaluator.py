@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import mibun as mb
 from mibun.errors import InputError, MissingDependency, SourceChanged, WorkerError
-from mibun.evaluate import progress
+from mibun.evaluate import progress, session
 from mibun.evaluate.here import Here
 
 X = np.linspace(0.1, 3.0, 6)
@@ -512,3 +512,70 @@ def test_without_cloudpickle_the_message_is_the_line_that_installs_it(monkeypatc
 
 def test_an_evaluator_prints_as_it_was_made():
     assert repr(mb.Evaluator(timeout=5, on_error="status")) == "Evaluator(timeout=5, on_error='status')"
+
+
+def test_an_evaluator_serves_one_call_at_a_time():
+    """What a crew gives back has no sender: a second call would take the values of the first."""
+    with mb.Evaluator(retries=1) as evaluator:
+
+        def outer(x):
+            return mb.derivative(math.sin, x, evaluator=evaluator).value
+
+        with pytest.raises(InputError, match=r"the evaluator is at work for another call.*Evaluator of its own"):
+            mb.derivative(outer, 0.5, evaluator=evaluator)
+        assert abs(mb.derivative(outer, 0.5).value + math.sin(0.5)) < 1e-9  # it is free again
+
+    with mb.Evaluator(workers=1, progress=False) as evaluator, ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(mb.gradient, lambda x: time.sleep(0.05) or wavy(x), X[:2], evaluator=evaluator)
+        while not evaluator.counts.calls:
+            time.sleep(0.01)
+        with pytest.raises(InputError, match="another thread"):
+            mb.gradient(wavy, X, evaluator=evaluator)
+        assert same(mb.gradient(wavy, X[:2]), slow.result())
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_points_are_made_as_there_is_room_for_them(vectorized, monkeypatch):
+    """All points of a gradient take more memory than there is: each is as long as x."""
+    most, x = 0, np.linspace(0.1, 3.0, 300)
+    monkeypatch.setattr(session, "MOST_BYTES", 20 * x.nbytes)
+
+    class Counting(Here):
+        def submit(self, ticket, f, point):
+            nonlocal most
+            super().submit(ticket, f, point)
+            most = max(most, sum(task.x.nbytes for task in self._waiting))
+
+    with mb.Evaluator(retries=1) as evaluator:
+        evaluator._crew = Counting()
+        f = wavy_stack if vectorized else wavy
+        mb.gradient(f, x, vectorized=vectorized, method="central", evaluator=evaluator)
+    assert 0 < most <= (3 * 3 * 2**15 if vectorized else 25 * x.nbytes)
+
+
+def test_a_stack_that_is_stored_in_part_is_not_evaluated_as_a_whole(tmp_path):
+    """A run that ends while the halves of a stack are evaluated goes on with the other half."""
+    rows, presses = [], [KeyboardInterrupt]
+
+    def f(points):
+        rows.append(len(points))
+        if len(rows) == 6 and presses:
+            raise presses.pop()
+        if (points[:, 0] > X[0]).any():
+            raise ValueError("too large")
+        return wavy_stack(points)
+
+    def run():
+        rows.clear()
+        with mb.Evaluator(store=tmp_path / "a.db", name="f", progress=False) as evaluator:
+            return mb.gradient(f, X, vectorized=True, method="central", evaluator=evaluator)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert not presses
+    whole = max(rows)
+    first = run()
+    assert rows
+    assert max(rows) < whole
+    assert same(first, run())
+    assert rows == []

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from mibun.cli.inputs import read_function, read_point, refused, short
+from mibun.cli.inputs import folder_on_path, read_function, read_point, refused, short
 from mibun.errors import FunctionUnchanged, InputError, MibunError
 from mibun.evaluate.evaluator import Evaluator
 from mibun.formula import Formula
@@ -129,7 +129,7 @@ def answer(
     """
     settings = {key: given.pop(key) for key in EVALUATOR}
     try:
-        with prints_apart(), warnings.catch_warnings(), Evaluator(**settings) as evaluator:
+        with prints_apart(), folder_on_path(), warnings.catch_warnings(), Evaluator(**settings) as evaluator:
             warnings.simplefilter("ignore", FunctionUnchanged)  # the status of every element says so
             d = verb(f, x, evaluator=None if evaluator.plain else evaluator, **given)
     except MibunError:

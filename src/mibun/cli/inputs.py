@@ -4,8 +4,8 @@ import importlib
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import walk_tb
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mibun.errors import InputError
 from mibun.formula import formula
 
-__all__ = ["read_bounds", "read_function", "read_point", "refused", "short"]
+__all__ = ["folder_on_path", "read_bounds", "read_function", "read_point", "refused", "short"]
 
 PACKAGE: Final = Path(__file__).parents[1]
 #: Beginnings of the file names of what stands between a command and the code of the user.
@@ -122,11 +122,10 @@ def _function(text: str) -> Callable[[Any], Any]:
 
 
 def _module(name: str) -> ModuleType:
-    """Import a module of the user, with the current folder on the path as long as that takes."""
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    """Import a module of the user."""
     try:
-        module: ModuleType = pkgutil.resolve_name(f"{name}:")  # imports, since nothing stands behind the colon
+        with folder_on_path() as folder:
+            module: ModuleType = pkgutil.resolve_name(f"{name}:")  # imports, since nothing stands behind the colon
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise refused(f"importing {name}", error) from error
@@ -136,10 +135,19 @@ def _module(name: str) -> ModuleType:
         ) from error
     except (Exception, SystemExit) as error:
         raise refused(f"importing {name}", error) from error
-    finally:
-        with suppress(ValueError):  # the module may have changed the path
-            sys.path.remove(folder)
     return module
+
+
+@contextmanager
+def folder_on_path() -> Iterator[str]:
+    """Have modules of the current folder found meanwhile: by imports, those in f too, and by workers."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield folder
+    finally:
+        with suppress(ValueError):  # f may have changed the path
+            sys.path.remove(folder)
 
 
 def _dotted(text: str) -> bool:

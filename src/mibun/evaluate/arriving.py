@@ -4,6 +4,7 @@ The rounds of an element are those that it has in lock-step, and its values are 
 asked for. So it finds the same, to the bit, whichever point is faster, and a slow point holds up its own element alone.
 """
 
+from collections import deque
 from typing import cast
 
 from mibun.evaluate.drive import Leading, Round, Talk
@@ -26,9 +27,10 @@ class Arriving(Leading):
         for talk in self.talks:
             groups.setdefault(talk.element, []).append(talk)
         self.talks = []
-        for element, talks in groups.items():
-            self.goes_on(served, element, talks)
-        while self.rounds:
+        waiting = deque(groups.items())
+        while waiting or self.rounds:
+            while waiting and served.room():
+                self.goes_on(served, *waiting.popleft())
             for (element, coordinate), outcome in served.arrived():
                 here = self.here[element]
                 here[coordinate] = outcome

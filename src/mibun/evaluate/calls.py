@@ -91,14 +91,20 @@ class _Elsewhere(Calls):
 
         return ServedColumns(self.session, structure, vector, self.vectorized)
 
+    def __enter__(self) -> Self:
+        self.session.begin()
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            error.add_note(self.session.interrupted())
-        self.session.close()
-        if self.own is not None:
-            self.own.close()
+        try:
+            if isinstance(error, KeyboardInterrupt):
+                error.add_note(self.session.interrupted())
+        finally:
+            self.session.close()
+            if self.own is not None:
+                self.own.close()
 
 
 class Wanted(Protocol):

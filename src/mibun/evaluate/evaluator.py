@@ -1,6 +1,7 @@
 """Who evaluates f, how often it is tried, where the values are kept, and what is told meanwhile: `Evaluator`."""
 
 from collections.abc import Callable
+from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -17,7 +18,7 @@ STACK: Final = 5
 
 
 class Evaluator:
-    """Evaluates f for many calls: by workers, with a store, with retries and a time limit.
+    """Evaluates f for many calls, one at a time: by workers, with a store, with retries and a time limit.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ class Evaluator:
     Raises
     ------
     InputError
-        If an option makes no sense: the message says what to write instead.
+        If an option makes no sense: the message says what to write instead. By a verb: if another call of a verb, in
+        another thread or around this one, has the evaluator.
     FormatError, StoreError
         When the store is first used: it is no store, damaged or newer, or cannot be written.
 
@@ -123,6 +125,7 @@ class Evaluator:
             "on_error": on_error,
         }
         self.counts = Counts()
+        self._taken = Lock()
 
     def __repr__(self) -> str:
         defaults = {"retries": 0, "on_error": "raise"}
@@ -169,4 +172,4 @@ class Evaluator:
             self._store = self._store or Store(store, name)
             run = self._store.run(None if isinstance(self._crew, Batch) else f, stacklevel=STACK)
         line = ProgressLine(name or "") if told and self._progress else None
-        return Session(self._crew, Shipped(f), self.counts, run, line, self._patient)
+        return Session(self._crew, Shipped(f), self.counts, run, line, self._patient, self._taken)

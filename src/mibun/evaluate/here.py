@@ -1,6 +1,6 @@
 """Points that are evaluated by a call in this process: one by one, or all that wait in one call."""
 
-import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,17 +36,17 @@ class Here:
 
     def __init__(self, *, retries: int = 0) -> None:
         self.retries = retries
-        self._waiting: list[Task] = []
+        self._waiting: deque[Task] = deque()
 
     def submit(self, ticket: int, f: Shipped, x: Any) -> None:
         """Have f evaluated at x."""
-        self._waiting.insert(0, Task(ticket, f, x))
+        self._waiting.append(Task(ticket, f, x))
 
     def arrived(self, seconds: float | None = None) -> list[tuple[int, Outcome]]:
         """Evaluate the next point; nothing if none waits, or there is no time."""
         if not self._waiting or seconds == 0.0:
             return []
-        task = self._waiting.pop()
+        task = self._waiting.popleft()
         outcome = tried(task.f.f, task.x, Exception)
         while outcome.status == "raised" and task.again(outcome, self.retries):
             outcome = tried(task.f.f, task.x, Exception)
@@ -86,7 +86,7 @@ class Batch:
     [(0, 1.0), (1, 2.718)]
     """
 
-    size = sys.maxsize
+    size = 1  #: call at a time
 
     def __init__(self, batch: Callable[[list[Any]], Sequence[Any]], *, retries: int = 0) -> None:
         self.batch, self.retries = batch, retries

@@ -56,21 +56,28 @@ class Served(Serial):
     def centres(self, elements: Sequence[int]) -> list[list[float]]:
         """Evaluate f at x; the first value says what shape f has."""
         if not self.known:
-            points = [self.plan.point(element, self.plan.starts[element]) for element in elements]
-            self._arrived.extend(self.session.outcomes(points, elements))
+            self._evaluate([(element, self.plan.starts[element]) for element in elements])
         with at_x():
             return super().centres(elements)
 
     def __call__(self, asked: Asked) -> list[list[Any]]:
         """Evaluate f at (element, coordinate) pairs; a row of values for each."""
-        points = [self.plan.point(element, coordinate) for element, coordinate in asked]
-        self._arrived.extend(self.session.outcomes(points, [element for element, _ in asked]))
+        self._evaluate(asked)
         return super().__call__(asked)
+
+    def _evaluate(self, asked: Asked) -> None:
+        """Have f evaluated, and keep what became of every point, in order."""
+        points = (self.plan.point(element, coordinate) for element, coordinate in asked)
+        self._arrived.extend(self.session.outcomes(points, [element for element, _ in asked], self.plan.row_bytes))
 
     def array(self, elements: NDArray[Any], coordinates: NDArray[Any]) -> NDArray[Any]:
         """Evaluate an f of one real number at many real points."""
         asked = list(zip(elements.tolist(), coordinates.tolist(), strict=True))
         return np.array(self(asked), np.float64).reshape(-1)
+
+    def room(self) -> int:
+        """Say how many points may be submitted."""
+        return self.session.room(self.plan.row_bytes)
 
     def submit(self, asked: Asked) -> None:
         """Have f evaluated at (element, coordinate) pairs; `arrived` gives what becomes of them, one by one."""
@@ -249,8 +256,8 @@ class ServedColumns(Compressed):
     def _send(self, points: Sequence[NDArray[Any]]) -> None:
         """Have f evaluated, and keep what became of every point, in order."""
         if not self.chunk:
-            given = [self.structure.unflatten(point.copy()) for point in points]
-            self._arrived.extend(self.session.outcomes(given, [0] * len(given)))
+            given = (self.structure.unflatten(point.copy()) for point in points)
+            self._arrived.extend(self.session.outcomes(given, [0] * len(points), self.vector.nbytes))
             return
 
         def make(part: slice) -> Any:

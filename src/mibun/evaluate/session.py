@@ -4,13 +4,15 @@ Single points arrive in any order. Stacks of a vectorized f come a round at a ti
 depend on who was faster; one that is lost or raises is halved until the point is found.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from mibun.errors import InputError
 from mibun.evaluate.crew import Crew
 from mibun.evaluate.outcome import Outcome
 from mibun.evaluate.progress import ProgressLine
@@ -23,6 +25,9 @@ __all__ = ["Counts", "Piece", "Session", "raise_again", "stacked"]
 
 #: Seconds between two looks at the clock of the progress line.
 TICK: Final = 0.5
+#: Points under way at once, and their bytes, unless the workers need more.
+MOST: Final = 2**14
+MOST_BYTES: Final = 2**25
 
 
 @dataclass
@@ -94,6 +99,8 @@ class Session:
     line : ProgressLine, optional
     patient : bool
         What f raises is a failure of the point alone, and not raised again.
+    taken : Lock
+        Held from `begin` to `close`: what a crew gives back belongs to one session.
     """
 
     crew: Crew
@@ -102,6 +109,7 @@ class Session:
     run: Run | None = None
     line: ProgressLine | None = None
     patient: bool = False
+    taken: Lock = field(default_factory=Lock)
     done: int = 0
     stored: int = 0
     failed: int = 0
@@ -110,13 +118,21 @@ class Session:
     _flying: dict[int, tuple[Any, Key | None]] = field(default_factory=dict)
     _ready: list[tuple[Any, Outcome]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def begin(self) -> None:
+        """Take the crew.
+
+        Raises
+        ------
+        InputError
+            If another call has it: one of another thread, or the one that evaluates the f in which this one is.
+        """
+        if not self.taken.acquire(blocking=False):
+            raise InputError(
+                "the evaluator is at work for another call (of another thread, or around this one); give this call an "
+                "Evaluator of its own, with the same store if you like"
+            )
         if self.line is not None:
             self.line.start(0)
-
-    def expect(self, points: int) -> None:
-        """Say for the progress line how many points more there will be, as far as that is known."""
-        self.expected = self.done + points
 
     def submit(self, points: Sequence[tuple[Hashable, Any, int]]) -> None:
         """Have f evaluated at points: each with a ticket, which comes back, and its lane in the store."""
@@ -150,13 +166,19 @@ class Session:
         self._tell()
         return [(ticket, outcome) for (ticket, _), outcome in zip(tickets, outcomes, strict=True)]
 
-    def outcomes(self, points: Sequence[Any], lanes: Sequence[int]) -> list[Outcome]:
-        """Evaluate f at points, and wait for all of them."""
-        self.submit([(place, x, lane) for place, (x, lane) in enumerate(zip(points, lanes, strict=True))])
+    def room(self, row_bytes: int) -> int:
+        """Say how many more points of so many bytes may be submitted: all have work, and what waits takes memory."""
+        most = max(min(MOST, MOST_BYTES // row_bytes), 2 * self.crew.size)
+        return max(0, most - len(self._flying) - len(self._ready))
+
+    def outcomes(self, points: Iterable[Any], lanes: Sequence[int], row_bytes: int) -> list[Outcome]:
+        """Evaluate f at points, which are made as there is room for them, and wait for all."""
+        asked = ((place, x, lane) for place, (x, lane) in enumerate(zip(points, lanes, strict=True)))
         found: dict[int, Outcome] = {}
-        while len(found) < len(points):
+        while len(found) < len(lanes):
+            self.submit(list(islice(asked, self.room(row_bytes))))
             found.update(self.arrived())
-        return [found[place] for place in range(len(points))]
+        return [found[place] for place in range(len(lanes))]
 
     def stacks(self, make: Callable[[slice], Any], total: int, most: int, lanes: Sequence[int]) -> list[Piece]:
         """Evaluate a vectorized f at `total` points, in stacks of at most `most`, and wait for all of them.
@@ -174,27 +196,36 @@ class Session:
         pieces: list[Piece] = []
         for begin in range(0, total, size):
             part = slice(begin, min(begin + size, total))
-            self._begin(part, make, lanes[part], pieces)
+            keys = [] if self.run is None else self.run.keys_of_stack(make(part), part.stop - part.start, lanes[part])
+            self._begin(_Stack(part, keys), make, pieces)
+            while len(self._flying) > 2 * self.crew.size:  # nobody waits, and what is under way takes memory
+                self._gather(make, pieces)
         while self._flying:
-            for number, outcome in self._landed():
-                stack, _ = self._flying.pop(number)
-                self.counts.met(outcome)
-                self._finish(stack, outcome, make, pieces)
-            self._tell()
+            self._gather(make, pieces)
         return sorted(pieces, key=lambda piece: piece.part.start)
 
-    def _begin(self, part: slice, make: Callable[[slice], Any], lanes: Sequence[int], pieces: list[Piece]) -> None:
-        """Take a stack from the store if it is there as a whole, or have f evaluated at it."""
-        points, keys = make(part), []
+    def _begin(self, stack: _Stack, make: Callable[[slice], Any], pieces: list[Piece]) -> None:
+        """Take a stack from the store, or have f evaluated at it. What is there in part was halved, and is again."""
         if self.run is not None:
-            keys = self.run.keys_of_stack(points, part.stop - part.start, lanes)
-            found = self.run.lookup(keys)
+            found = self.run.lookup(stack.keys)
             rows = {place: outcome for place, outcome in enumerate(found) if outcome is not None}
-            if len(rows) == len(keys):
-                self._replayed(len(keys))
-                pieces.append(Piece(part, None, rows))
+            if len(rows) == len(found):
+                self._replayed(len(rows))
+                pieces.append(Piece(stack.part, None, rows))
                 return
-        self._send(_Stack(part, keys), None, points)
+            if rows:
+                for half in stack.halves():
+                    self._begin(half, make, pieces)
+                return
+        self._send(stack, None, make(stack.part))
+
+    def _gather(self, make: Callable[[slice], Any], pieces: list[Piece]) -> None:
+        """Wait for at least one stack; what has a value is stored before an exception of another one is raised."""
+        for number, outcome in sorted(self._landed(), key=lambda landed: not answered(landed[1])):
+            stack, _ = self._flying.pop(number)
+            self.counts.met(outcome)
+            self._finish(stack, outcome, make, pieces)
+        self._tell()
 
     def _finish(self, stack: _Stack, outcome: Outcome, make: Callable[[slice], Any], pieces: list[Piece]) -> None:
         """Keep what became of a stack, or have its halves evaluated."""
@@ -233,13 +264,16 @@ class Session:
         return f"{self.done:,} points are kept in {self.run.place}; the same call goes on from there"
 
     def close(self) -> None:
-        """Forget what is under way, and end the progress line."""
-        if self._flying:
-            self.crew.cancel()
-            self._flying.clear()
-        self._ready.clear()
-        if self.line is not None:
-            self.line.close()
+        """Forget what is under way, end the progress line, and leave the crew to others."""
+        try:
+            if self._flying:
+                self.crew.cancel()
+                self._flying.clear()
+            self._ready.clear()
+            if self.line is not None:
+                self.line.close()
+        finally:
+            self.taken.release()
 
     def _send(self, ticket: Any, key: Key | None, x: Any) -> None:
         number = next(self._numbers)
