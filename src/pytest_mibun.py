@@ -16,7 +16,6 @@ def gradcheck() -> Callable[..., Any]:
     one; without it autograd's is taken, for modules, tensors and arrays of JAX. The options are those of `mibun.check`.
     The fixture gives the `mibun.CheckReport` back; the message of a failure is that report, with the seed.
     """
-
     from mibun.gradcheck import CheckFailed, checked
 
     def gradcheck(f: Callable[..., Any], args: Any = (), gradient: Any = None, **options: Any) -> Any:
