@@ -217,12 +217,12 @@ def test_nothing_happens_at_import() -> None:
                 if "__pycache__" not in str(arguments[0]):
                     opened.append(str(arguments[0]))
         sys.addaudithook(hook)
-        import mibun, mibun.learn, mibun.book, mibun.draw
+        import mibun, mibun.learn, mibun.book, mibun.draw, mibun.scipy, mibun.torch, mibun.jax, mibun.gradcheck
         same = (
             legacy == np.random.get_state()[1].tolist() and plain == random.getstate()
             and environment == dict(os.environ) and filters == list(warnings.filters) and errors == np.geterr()
         )
-        optional = sorted({"matplotlib", "click", "rich", "pooch", "requests", "scipy", "torch"} & set(sys.modules))
+        optional = sorted({"matplotlib", "click", "rich", "pooch", "requests", "scipy", "torch", "jax"} & set(sys.modules))
         print(json.dumps([same, threading.active_count(), opened, optional]))
         """
     )

@@ -405,3 +405,14 @@ def test_on_a_gpu():
     assert mb.torch.check(nn.Linear(5, 3).cuda(), x).ok
     assert not mb.torch.check(nn.Dropout(), x).ok
     assert torch.equal(before, torch.cuda.get_rng_state())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("result", [lambda y: y, lambda y: y.sum()], ids=["array", "number"])
+def test_a_function_that_computes_in_half_precision_is_undecided_and_never_wrong(dtype, result):
+    for seed in (2, 3, 5):
+        x = torch.randn(4, 5, generator=torch.Generator().manual_seed(seed))
+        report = mb.torch.check(lambda x: result(torch.tanh(x.to(dtype))), x)
+        assert (report.verdict, report.wrong) == ("undecided", ())
+        assert "f computes in float16 or bfloat16" in str(report)
+    assert mb.torch.check(torch.relu, torch.tensor([0.0, 1.0, -1.0])).ok  # few bits are no sign of it alone

@@ -25,11 +25,15 @@ Array = NDArray[Any]
 
 #: Two calls at the same x that differ by more, relative to the largest number, are of two functions: no rounding.
 RANDOM: Final = 2.0**-10
-#: How far the parts are moved, relative to each entry, to see in how many bits a function computes.
-NUDGE: Final = 2.0**-12
+#: How far the parts are moved, relative to each entry, to see in how many bits a function computes: far enough for 8.
+NUDGE: Final = 2.0**-4
 #: What rounding may leave where all terms of a backward cancel, as before a normalisation, in units of the relative
 #: tolerance and of the largest slope of all parts.
 ROUNDED: Final = 1e-2
+FEW_BITS: Final = (
+    "f computes in float16 or bfloat16, whatever it is given: numbers of so few bits are equal at neighbouring points; "
+    "let it compute in the precision of its arguments to have it checked"
+)
 #: Numbers that are smaller than this part of the largest are what rounding has left, and have any bits.
 NEGLIGIBLE: Final = 2.0**-20
 #: Bits of the numbers of a format (bfloat16 has less than float16), and its bytes.
@@ -87,13 +91,17 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
         raise InputError("f returned arrays of other shapes when it was called again; expected the same every time")
     gap = _gap(first, second)
     if gap > RANDOM:
-        return _undecided(program, gap, seed)
+        differ = f"two calls with the same arguments differ by {100 * gap:.2g} %"
+        return _undecided(program, f"f is nondeterministic: {differ}; {program.advice}", seed)
     count = sum(output.size for output in first)
     weights = _weights(first, seed)
     slopes = program.gradient(program.parts, weights)
-    rtol = RTOL[_width(program, first, slopes, weights, seed)]
+    widths = _widths(program, first, slopes, weights, seed)
+    if widths[0] == 2:
+        return _undecided(program, FEW_BITS, seed)
+    rtol = RTOL[min(widths)]
     largest = max((_largest(slope) for slope in slopes if slope is not None), default=0.0)
-    tolerances = {"rtol": rtol, "atol": ROUNDED * rtol * largest}
+    usual = {"rtol": rtol, "atol": ROUNDED * rtol * largest, "seed": seed}
     missing = sorted(name for name, slope in zip(program.parts, slopes, strict=True) if slope is None)
 
     def f(parts: dict[str, Array]) -> float:
@@ -104,7 +112,7 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
         pairs = zip(parts.items(), program.gradient(parts, weights), strict=True)
         return {name: np.zeros_like(part) if slope is None else slope for (name, part), slope in pairs}
 
-    report = check(f, gradient, program.parts, **{**tolerances, "seed": seed, **options})
+    report = check(f, gradient, program.parts, **{**usual, **options})
     notes = list(program.notes)
     if missing:
         notes.append(f"the gradient of {', '.join(missing)} is None; it is read as zeros")
@@ -127,14 +135,13 @@ def _largest(numbers: Array) -> float:
     return float(np.max(np.abs(numbers), initial=0.0, where=np.isfinite(numbers)))
 
 
-def _undecided(program: Program, gap: float, seed: int) -> CheckReport:
-    """Report a function that is random."""
+def _undecided(program: Program, note: str, seed: int) -> CheckReport:
+    """Report a function whose differences would say nothing."""
     count = sum(part.size for part in program.parts.values())
-    note = f"f is nondeterministic: two calls with the same arguments differ by {100 * gap:.2g} %; {program.advice}"
     return CheckReport(
         undecided_count=count,
         elements=count,
-        how="nothing: a difference of two values of a random f says nothing of its slope",
+        how="nothing: a difference of two values of such an f says nothing of its slope",
         unseen=tuple(program.unchecked),
         notes=(note, *program.notes),
         evaluations=2,
@@ -153,10 +160,10 @@ def _weights(outputs: Sequence[Array], seed: int) -> list[NDArray[np.float64]]:
     return [np.where(output < 0, -1.0, 1.0) * rng.integers(8, 25, output.shape) / 16 for output in outputs]
 
 
-def _width(
+def _widths(
     program: Program, first: Sequence[Array], slopes: Sequence[Array | None], weights: Sequence[Array], seed: int
-) -> int:
-    """Give the bytes of the format in which a function, or its backward, computes: that of its numbers near x.
+) -> tuple[int, int]:
+    """Give the bytes of the formats in which a function and its backward compute: those of their numbers near x.
 
     A function may turn its arguments into float32, whatever they are given in. Numbers that do not change tell nothing.
     """
@@ -169,9 +176,9 @@ def _width(
         second = program.outputs(moved)
         others = program.gradient(moved, weights)
     except Exception:  # noqa: BLE001  no matter which: f is not defined there
-        return 8
+        return 8, 8
     known = [(one, other) for one, other in zip(slopes, others, strict=True) if one is not None and other is not None]
-    return min(_least_width(list(zip(first, second, strict=True))), _least_width(known))
+    return _least_width(list(zip(first, second, strict=True))), _least_width(known)
 
 
 def _least_width(pairs: Sequence[tuple[Array, Array]]) -> int:
@@ -179,7 +186,7 @@ def _least_width(pairs: Sequence[tuple[Array, Array]]) -> int:
     felt = NEGLIGIBLE * max((_largest(other) for _, other in pairs), default=0.0)
     width = 8
     for one, other in pairs:
-        changed = other[(other != one) & (np.abs(other) > felt) & np.isfinite(other)].astype(np.float64)
+        changed = other[(other != one) & (one != 0) & (np.abs(other) > felt) & np.isfinite(other)].astype(np.float64)
         mantissas = np.frexp(changed)[0]
         for bits, size in FORMATS:
             if changed.size and (np.ldexp(mantissas, bits) % 1.0 == 0).all():
