@@ -30,7 +30,7 @@ def assembled(examination: Examination, search: Search | None, calls: int, seed:
         "wrong_count": counts[WRONG],
         "undecided_count": counts[UNDECIDED],
         "subgradient_count": counts[SUBGRADIENT],
-        "kinds": told(kinds_of(examination), claim),
+        "kinds": told(kinds_of(examination, clear=search is not None and not search.ended), claim),
         "digits": _digits(examination.off()),
         "how": "each element by itself",
         "unseen": (f"what is off by less than {_share(examination.blind())}, {ELSEWHERE}",),

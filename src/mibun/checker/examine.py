@@ -26,6 +26,8 @@ MOST_DIGITS: Final = 16.0
 SMOOTH: Final = 1e-6
 #: Steps by which a mistake is this many times larger than what noise adds to the difference.
 VISIBLE: Final = 6.0
+#: A closer look is worth its evaluations if noise alone would leave a bound so much narrower at the same steps.
+WORTH: Final = 1e4
 #: A second bound is too wide to be compared with the first if it is so much wider.
 VAGUE: Final = 4.0
 #: What noise may add where something undecided is looked at closely, as part of the scale.
@@ -105,19 +107,33 @@ class Examination:
         self.known = Known.joined([self.known, new])
         self.verdict = np.concatenate([self.verdict, self.judge(slice(first, None))])
         recent = np.arange(first, self.known.rows.size)
-        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) & np.isfinite(self.given[recent])]
+        recent = recent[np.isfinite(self.given[recent])]
+        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) | self.blurred(recent)]
         for column in np.unique(self.known.columns[unclear]).tolist():
             places = unclear[self.known.columns[unclear] == column]
             try:
-                self.confirm(places[self.verdict[places] == WRONG], column)
-                self.look_closer(places[self.verdict[places] == UNDECIDED], column)
-                self.confirm(places[self.verdict[places] == WRONG], column)
-                self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+                self.examine(places, column)
             except Spent:
                 wrong = places[self.verdict[places] == WRONG]
                 self.verdict[wrong] = UNDECIDED
                 self.told.update({(row, column): ONCE for row in self.known.rows[wrong].tolist()})
-        return int(np.unique(self.known.columns[recent[self.verdict[recent] == WRONG]]).size)
+        return int(np.unique(self.known.columns[first:][self.verdict[first:] == WRONG]).size)
+
+    def examine(self, places: Places, column: int) -> None:
+        """Look again at elements of a column."""
+        self.confirm(places[self.verdict[places] == WRONG], column)
+        self.look_closer(places[(self.verdict[places] == UNDECIDED) | self.blurred(places)], column)
+        self.confirm(places[self.verdict[places] == WRONG], column)
+        self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+
+    def blurred(self, places: Places) -> NDArray[np.bool_]:
+        """Tell where a bound is wide for another reason than noise, so that a closer look can narrow it."""
+        rough = self.rough(places) & (self.verdict[places] == RIGHT)
+        if not rough.any():
+            return rough
+        level = self.numeric.level[self.known.rows[places]]
+        with np.errstate(all="ignore"):
+            return np.asarray(rough & (WORTH * level < self.known.error[places] * self.known.step[places]))
 
     def confirm(self, places: Places, column: int) -> None:
         """Differentiate one column again; what does not repeat is not wrong.
