@@ -26,6 +26,10 @@ MOST_DIGITS: Final = 16.0
 SMOOTH: Final = 1e-6
 #: Steps by which a mistake is this many times larger than what noise adds to the difference.
 VISIBLE: Final = 6.0
+#: A closer look is worth its evaluations if noise alone would leave a bound so much narrower at the same steps.
+WORTH: Final = 1e4
+#: A second bound is too wide to be compared with the first if it is so much wider.
+VAGUE: Final = 4.0
 #: What noise may add where something undecided is looked at closely, as part of the scale.
 CLEAR: Final = 1e-3
 #: Looks, and by how much each goes farther than the last.
@@ -103,31 +107,47 @@ class Examination:
         self.known = Known.joined([self.known, new])
         self.verdict = np.concatenate([self.verdict, self.judge(slice(first, None))])
         recent = np.arange(first, self.known.rows.size)
-        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) & np.isfinite(self.given[recent])]
+        recent = recent[np.isfinite(self.given[recent])]
+        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) | self.blurred(recent)]
         for column in np.unique(self.known.columns[unclear]).tolist():
             places = unclear[self.known.columns[unclear] == column]
             try:
-                self.confirm(places[self.verdict[places] == WRONG], column)
-                self.look_closer(places[self.verdict[places] == UNDECIDED], column)
-                self.confirm(places[self.verdict[places] == WRONG], column)
-                self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+                self.examine(places, column)
             except Spent:
                 wrong = places[self.verdict[places] == WRONG]
                 self.verdict[wrong] = UNDECIDED
                 self.told.update({(row, column): ONCE for row in self.known.rows[wrong].tolist()})
-        return int(np.unique(self.known.columns[recent[self.verdict[recent] == WRONG]]).size)
+        return int(np.unique(self.known.columns[first:][self.verdict[first:] == WRONG]).size)
+
+    def examine(self, places: Places, column: int) -> None:
+        """Look again at elements of a column."""
+        self.confirm(places[self.verdict[places] == WRONG], column)
+        self.look_closer(places[(self.verdict[places] == UNDECIDED) | self.blurred(places)], column)
+        self.confirm(places[self.verdict[places] == WRONG], column)
+        self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+
+    def blurred(self, places: Places) -> NDArray[np.bool_]:
+        """Tell where a bound is wide for another reason than noise, so that a closer look can narrow it."""
+        rough = self.rough(places) & (self.verdict[places] == RIGHT)
+        if not rough.any():
+            return rough
+        level = self.numeric.level[self.known.rows[places]]
+        with np.errstate(all="ignore"):
+            return np.asarray(rough & (WORTH * level < self.known.error[places] * self.known.step[places]))
 
     def confirm(self, places: Places, column: int) -> None:
         """Differentiate one column again; what does not repeat is not wrong.
 
-        Where f is not plainly smooth, the mistake has to show close to x, too: at the smallest steps at which noise
-        leaves it visible. A kink near x, which is felt farther away, is none of the claim's.
+        Where f is not plainly smooth, or the bound is wide the second time, the mistake has to show close to x, too: at
+        the smallest steps at which noise leaves it visible. A kink near x, felt farther away, is none of the claim's.
         """
         if not places.size:
             return
-        rough = self.rough(places)
-        self.amend(places, column, self.numeric.again(column))
-        places = places[rough & (self.verdict[places] == WRONG)]
+        rough, error = self.rough(places), self.known.error[places].copy()
+        again = self.numeric.again(column)
+        vague = again.error[self.known.rows[places], 0] > np.maximum(VAGUE * error, WIDE * self.sizes(places))
+        self.amend(places[~vague], column, again)
+        places = places[(rough | vague) & (self.verdict[places] == WRONG)]
         gap = np.abs(self.given[places] - self.known.value[places])
         visible = np.isfinite(gap) & (gap > 0)
         places, gap = places[visible], gap[visible]
@@ -203,7 +223,7 @@ class Examination:
         """Tell where f did not look smooth: the bound is not one that rounding alone leaves."""
         known = self.known
         scale = np.maximum(self.limits(places)[1], np.abs(self.given[places]))
-        return (known.codes[places] != 0) | (known.error[places] > SMOOTH * scale)
+        return np.asarray((known.codes[places] != 0) | (known.error[places] > SMOOTH * scale))
 
     def amend(self, places: Places, column: int, measured: Measured, better: bool = False) -> None:
         """Judge elements of a column by another measurement; of two that agree, the smaller bound is kept."""
@@ -283,17 +303,19 @@ class Examination:
             reason,
         )
 
-    def digits(self) -> float:
-        """Say to how many digits the elements that are right agree."""
+    def off(self) -> float:
+        """Say by how much the elements that are right are off at most, relative to the scale; nan if there are none."""
         places = np.flatnonzero(self.verdict == RIGHT)
-        given, known = self.given[places], self.known
-        off = np.abs(given - known.value[places]) + known.error[places]
-        size = np.maximum(np.abs(given), self.limits(places)[1])
-        off, size = off[size > 0], size[size > 0]
-        if not size.size:
-            return math.nan
-        worst = float((off / size).max())
-        return min(-math.log10(worst), MOST_DIGITS) if worst else MOST_DIGITS
+        size = np.maximum(np.abs(self.given[places]), self.limits(places)[1])
+        off = np.abs(self.given[places] - self.known.value[places]) + self.known.error[places]
+        return float((off[size > 0] / size[size > 0]).max()) if (size > 0).any() else math.nan
+
+    def blind(self) -> float:
+        """Say how far an element can be off, relative to the scale, and still be right."""
+        places = np.flatnonzero(self.verdict == RIGHT)
+        allowed, scale, _ = self.limits(places)
+        blind = (self.known.error[places] + allowed)[scale > 0] / scale[scale > 0]
+        return float(blind.max()) if blind.size else 0.0
 
     def numbers(self) -> Any:
         """Give what was found in the layout of the claim, nan where an element was not differentiated alone."""

@@ -56,8 +56,8 @@ class Kind:
         return f"{self.how}{' ' * bool(self.where)}{self.where}"
 
 
-def kinds_of(examination: Examination) -> list[Kind]:
-    """Find a kind of mistake for each part that has wrong elements."""
+def kinds_of(examination: Examination, clear: bool = False) -> list[Kind]:
+    """Find a kind of mistake for each part that has wrong elements; `clear`: all that is not known is right."""
     known, claim = examination.known, examination.claim
     outer = np.searchsorted([leaf.stop for leaf in claim.outs.leaves], known.rows, side="right")
     inner = claim.parameter(known.columns)
@@ -65,7 +65,7 @@ def kinds_of(examination: Examination) -> list[Kind]:
     wrong = (examination.verdict == WRONG) & np.isfinite(known.value) & np.isfinite(examination.given)
     for part in sorted(set(zip(outer[wrong].tolist(), inner[wrong].tolist(), strict=True))):
         places = np.flatnonzero((outer == part[0]) & (inner == part[1]) & (wrong | (examination.verdict == RIGHT)))
-        kind = _Part(examination, part, places).kind()
+        kind = _Part(examination, part, places, clear).kind()
         if kind is not None:
             found.append(kind)
     return found
@@ -92,7 +92,7 @@ def told(kinds: list[Kind], claim: Claim) -> tuple[str, ...]:
 class _Part:
     """The derivative of one part of f(x) with respect to one part of x, as far as it is known."""
 
-    def __init__(self, examination: Examination, part: tuple[int, int], places: Places) -> None:
+    def __init__(self, examination: Examination, part: tuple[int, int], places: Places, clear: bool) -> None:
         claim: Claim = examination.claim
         known = examination.known
         self.part = part
@@ -113,6 +113,8 @@ class _Part:
         x = examination.numeric.given.vector[self.leaf.slice].astype(np.float64)
         self.x = np.tile(x, self.out.stop - self.out.start)
         self.size = self.x.size
+        self.clear = np.full(self.size, clear)
+        self.clear[self.flat] = False
         names = [name for name in (self.out.name, self.leaf.name) if name]
         self.name = " by ".join(names) or f"the {claim.word}"
 
@@ -171,9 +173,14 @@ class _Part:
             found = rule(at)
             if found is not None:
                 text, mended = found
-                if mended is not None and self.block is not None:
-                    mended = np.where(inside, mended, self.block).reshape(self.out.stop - self.out.start, -1)
-                return text, mended if self.block is not None else None
+                if self.block is None:
+                    return text, None
+                if mended is None:  # what is right and 0 is missing nowhere
+                    return None if (self.clear & inside & (self.block != 0)).any() else (text, None)
+                mended = np.where(inside, mended, self.block)
+                if (np.abs(mended - self.block) > self.within.max())[self.clear].any():
+                    continue
+                return text, mended.reshape(self.out.stop - self.out.start, -1)
         return None
 
     def fits(self, at: Mask, expected: Floats) -> bool:
