@@ -297,7 +297,7 @@ def _window(tracks: list[_Track]) -> Window:
     near = every[np.all((every >= home.min(axis=0) - size) & (every <= home.max(axis=0) + size), axis=1)]
     middle, wide = (near.min(axis=0) + near.max(axis=0)) / 2, np.ptp(near, axis=0)
     # No strip for a path along one axis, and some room for one that does not move.
-    half = 1.12 * np.maximum(wide / 2, 0.3 * float(wide.max()) or size / 2)
+    half = 1.25 * np.maximum(wide / 2, 0.3 * float(wide.max()) or size / 2)
     return tuple(zip((middle - half).tolist(), (middle + half).tolist(), strict=True))
 
 
