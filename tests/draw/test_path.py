@@ -38,7 +38,7 @@ def test_the_line_goes_through_all_points_with_ring_and_star(ax):
     levels = drawn.artists["contours"].levels
     for level, path in zip(levels, drawn.artists["contours"].get_paths(), strict=True):
         np.testing.assert_allclose(bowl(path.vertices.T), level, rtol=0.05)
-    assert ax.get_title() == "Descent of bowl(x)"
+    assert ax.get_title() == "Descent: bowl(x)"
 
 
 def test_several_starts_differ_without_colour(ax):
@@ -61,6 +61,15 @@ def test_what_descend_returns_is_drawn_with_its_status(ax):
     listed = SimpleNamespace(points=list(points), losses=made.losses, status="converged")
     both = mb.draw.path([made, listed], bowl, labels=["first", "second"], ax=Figure().subplots())
     assert entries(both) == ["first: 3 steps\nstalled", "second: 3 steps\nconverged"]
+
+
+def test_an_ascent_is_shown_up_to_its_top(ax):
+    points = np.array([[3.0, 3.0], [1.0, 1.0], [0.0, 0.0]])
+    climbed = SimpleNamespace(points=points, losses=-(points**2).sum(axis=1), status="converged", maximize=True)
+    drawn = mb.draw.path(climbed, lambda x: -bowl(x), ax=ax)
+    for low, high in drawn.numbers["region"]:
+        assert low < 0 < 3 < high < 6
+    assert ax.get_title() == "Ascent: f(x)"
 
 
 @pytest.mark.parametrize("rate", [0.51, 0.9, 10.0])

@@ -38,13 +38,14 @@ FAR = 1e6
 
 
 class _Track(NamedTuple):
-    """One path: its label, its start, its points (k, 2) or (k, 1), f there where it is known, and why it ended."""
+    """One path: its label, its start, its points (k, 2) or (k, 1), f there if known, how it ended, if it climbs."""
 
     label: str
     start: str
     points: Floats
     losses: Floats | None
     status: str
+    climbs: bool
 
 
 def path(
@@ -235,13 +236,9 @@ def _track(given: Any, label: str | None) -> _Track:
     losses = getattr(given, "losses", None)
     start = ", ".join(f"{number:.4g}" for number in points[0])
     start = f"({start})" if points.shape[1] == 2 else start
-    return _Track(
-        str(label or ""),
-        start,
-        points,
-        None if losses is None else np.asarray(losses),
-        str(getattr(given, "status", "")),
-    )
+    known = None if losses is None else np.asarray(losses, np.float64)
+    status, climbs = str(getattr(given, "status", "")), getattr(given, "maximize", False) is True
+    return _Track(str(label or ""), start, points, known, status, climbs)
 
 
 # Drawing
@@ -300,16 +297,17 @@ def _window(tracks: list[_Track]) -> Window:
     near = every[np.all((every >= home.min(axis=0) - size) & (every <= home.max(axis=0) + size), axis=1)]
     middle, wide = (near.min(axis=0) + near.max(axis=0)) / 2, np.ptp(near, axis=0)
     # No strip for a path along one axis, and some room for one that does not move.
-    half = 1.12 * np.maximum(wide / 2, 0.3 * float(wide.max()) or size / 2)
+    half = 1.25 * np.maximum(wide / 2, 0.3 * float(wide.max()) or size / 2)
     return tuple(zip((middle - half).tolist(), (middle + half).tolist(), strict=True))
 
 
 def _best(track: _Track) -> int:
-    """Give the place of the lowest f, or the last point where f is not known."""
+    """Give the place of the best f, or the last point where f is not known."""
     known = np.isfinite(track.points).all(axis=1)
     if track.losses is None or not np.isfinite(track.losses[known]).any():
         return int(np.flatnonzero(known)[-1])
-    return int(np.nanargmin(np.where(known & np.isfinite(track.losses), track.losses, np.nan)))
+    losses = -track.losses if track.climbs else track.losses
+    return int(np.nanargmin(np.where(known & np.isfinite(losses), losses, np.nan)))
 
 
 def _on_plane(
@@ -350,7 +348,8 @@ def _finished(
     artists: dict[str, Any],
     words: Words,
 ) -> Picture:
-    axes.set_title(words("Descent of {what}", what=called(f)) if f is not None else words("Descent"))
+    title = words("Ascent") if tracks[0].climbs else words("Descent")
+    axes.set_title(title if f is None else f"{title}: {called(f)}")
     artists["legend"] = legend_of(axes, look, grid=artists.get("contours") is None, loc=_free_corner(axes, artists))
     words.dress(axes)
     return Picture(axes, artists, {"points": [track.points for track in tracks], "region": window})

@@ -53,7 +53,7 @@ KOREAN: Final = {
     "−gradient: where f falls fastest": "−기울기: f가 가장 빨리 줄어드는 방향",
     "(longest arrow {longest})": "(가장 긴 화살표 {longest})",
     "Descent": "경사 하강",
-    "Descent of {what}": "경사 하강: {what}",
+    "Ascent": "경사 상승",
     "from {start}": "{start}에서",
     "{name}: {steps} steps": "{name}: {steps}번 갱신",
     "leaves the picture": "그림을 벗어남",
