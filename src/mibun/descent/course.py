@@ -4,8 +4,10 @@ The diagnosis reads it and nothing else, so a test can write one by hand.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,7 +33,7 @@ class Look(NamedTuple):
     noisy: bool  #: whether that is more than rounding
     codes: NDArray[np.uint8]  #: of `Status`, one an entry
     steps: Vector  #: of the differences; nan where there are none
-    notes: tuple[str, ...] = ()
+    notes: Mapping[int, Sequence[str]] = MappingProxyType({})  #: what was said of single entries
 
     @property
     def known(self) -> Vector:

@@ -23,6 +23,8 @@ from mibun.options import asked
 __all__ = ["descend"]
 
 DEFAULT: Final = GradientDescent(learning_rate=0.1)
+#: What a wrong gradient leads to.
+SUSPECT: Final = (PathStatus.DIVERGED, PathStatus.STALLED, PathStatus.OSCILLATING)
 
 
 def descend(
@@ -181,6 +183,7 @@ class _Descent:
         self.state = course.rule.init(self.x)
         self.rate = course.rule.learning_rate
 
+    @np.errstate(all="ignore")  # a runaway overflows, and the verdict says so
     def path(self) -> Path:
         """Go down until there is a verdict, and write everything down."""
         landscape, course = self.landscape, self.course
@@ -263,7 +266,8 @@ class _Descent:
         course, landscape = self.course, self.landscape
         if verdict.status is PathStatus.STALLED and course.updates:
             verdict = finished(landscape, course, "x does not move any more") or verdict
-        if landscape.given and not verdict.status.success:
+        fell = course.looks[-1].loss < course.looks[0].loss
+        if landscape.given and not verdict.status.success and (verdict.status in SUSPECT or not fell):
             verdict = mistaken(landscape, course, verdict)
         if verdict.status is PathStatus.OSCILLATING:
             return jumps(landscape, course, verdict)
@@ -290,8 +294,8 @@ class _Descent:
         landscape, x = self.landscape, self.course.points[-1]
         if math.isfinite(look.loss):
             place = int(np.flatnonzero(~np.isfinite(look.gradient))[0])
-            note = f": {look.notes[0]}" if look.notes else ""
-            what = f"f has no slope along {landscape.structure.place(place)}{note}"
+            told = "; ".join(look.notes.get(place, ())) or "a slope that is not finite"
+            what = f"f has no slope along {landscape.structure.place(place)}: {told}"
         else:
             what = f"f is {landscape.sign * look.loss}"
         return Verdict(

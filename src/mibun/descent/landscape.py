@@ -7,7 +7,7 @@ flat, it could not.
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -31,8 +31,8 @@ __all__ = ["Landscape", "Spent"]
 
 #: Most evaluations that one entry of a gradient can take.
 MOST: Final = 40
-#: Spacing of the points at which noise is measured, in units of x.
-SPACING: Final = 1e-7
+#: Spacings of the points at which noise is measured, in units of x.
+SPACINGS: Final = (1e-7, 1e-4)
 #: How many times its rounding f must be off to be called noisy.
 NOISY: Final = 64
 #: An entry of x is almost 0 if it is below this share of what it was.
@@ -103,11 +103,11 @@ class Landscape:
         seen = self.structure.flatten(self.structure.unflatten(x))
         return seen if self.limits is None else np.clip(seen, *self.limits)
 
-    def left(self) -> int | None:
-        """How many evaluations the budget has left, at least one; None without a budget."""
+    def left(self, need: int = 1) -> int | None:
+        """Say how many evaluations the budget has left, at least as many as are needed; None without a budget."""
         if self.budget is None:
             return None
-        if self.evaluations >= self.budget:
+        if self.evaluations + need > self.budget:
             raise Spent
         return self.budget - self.evaluations
 
@@ -139,9 +139,17 @@ class Landscape:
 
     def measured_noise(self, x: Vector) -> float:
         """Measure the noise of f near x: its standard deviation, 0 where it is nothing but rounding."""
-        way = self.rng.choice(np.array([-1.0, 1.0]), x.size) * SPACING * np.maximum(np.abs(x), 1.0)
-        values = [self.tried(self.inside(x + k * way)) for k in range(POINTS)]
-        return self._above_rounding(noise_level(values))
+        return self._above_rounding(self._scatter(x))
+
+    def _scatter(self, x: Vector, spacings: Sequence[float] = SPACINGS) -> float:
+        """Measure how f scatters near x, by noise or by rounding: of noise that has a grain, on a wider spacing."""
+        level = 0.0
+        for spacing in spacings:
+            way = self.rng.choice(np.array([-1.0, 1.0]), x.size) * spacing * np.maximum(np.abs(x), 1.0)
+            level = max(level, noise_level([self.tried(self.inside(x + k * way)) for k in range(POINTS)]))
+            if self._above_rounding(level):
+                break
+        return level
 
     def _above_rounding(self, level: float) -> float:
         """Give a level of noise, or 0 where it is no more than the rounding of what f has been."""
@@ -195,15 +203,23 @@ class Landscape:
         return gradient_of
 
     def _by_differences(self, x: Vector) -> Look:
-        look, level = self._differences(x)
+        """Find the gradient; where something seems to be noise, or a slope is unknown, measure how f scatters."""
+        look, level = self._differences(x, self.noise)
         self.size = max(self.size, abs(look.loss))
-        if self.noise is None and (level or self._lost(look)):
-            self.noise = max(self._above_rounding(level), self.measured_noise(x)) or None
-            if self.noise is not None and self._lost(look):
-                look, _ = self._differences(x)
-        return look._replace(noisy=self.noise is not None)
+        lost = math.isfinite(look.loss) and bool(np.isinf(look.error).any())
+        if self.noise is None and (self._above_rounding(level) or lost):
+            scatter = self._scatter(x)
+            self.noise = self._above_rounding(scatter) or None
+            if lost and scatter:  # a scatter that is not known can look like anything, a jump even
+                look, _ = self._differences(x, scatter)
+        if self.noise is None or not math.isfinite(look.loss):
+            return look
+        # beside noise a slope that seems infinite, or not there, is one of which nothing is known
+        known = np.isfinite(look.gradient)
+        error = np.where(known, look.error, math.inf)
+        return look._replace(noisy=True, gradient=np.where(known, look.gradient, 0.0), error=error, floor=error)
 
-    def _differences(self, x: Vector) -> tuple[Look, float]:
+    def _differences(self, x: Vector, noise: float | None) -> tuple[Look, float]:
         """Find the gradient by differences, and what noise that met."""
         left = self.left()
         short = left is not None and left < MOST * x.size
@@ -220,7 +236,7 @@ class Landscape:
                 evaluator=evaluator,
                 method=self.method,
                 bounds=bounds,
-                noise=self.noise,
+                noise=noise,
                 budget=left if short else None,
             )
         self.evaluations += found.evaluations
@@ -241,12 +257,9 @@ class Landscape:
         shift = np.where(near, np.copysign(self.scale, x), 0.0).astype(x.dtype)
         return lambda moved: self.f(self.structure.unflatten(self.structure.flatten(moved) - shift)), shift
 
-    def _lost(self, look: Look) -> bool:
-        """Whether noise may be what left a slope unknown: it can look like anything, a vertical tangent even."""
-        return math.isfinite(look.loss) and bool(np.isinf(look.error).any())
-
     def _given(self, x: Vector) -> Look:
         """Ask for the gradient that was given; of plain numbers the error is what rounding x and it makes."""
+        self.left(2)
         with np.errstate(all="ignore"):
             found = self.slopes(self.point(x))
         if isinstance(found, Derivative):
@@ -271,7 +284,7 @@ class Landscape:
         loss = self.value(x)
         if self.spread is None:
             self.size = abs(loss)
-            self.noise = self.measured_noise(x)
+            self.noise = self._above_rounding(self._scatter(x, SPACINGS[:1]))
             self.spread = spread(x, loss, self.noise)
         noise = max(self.noise or 0.0, EPS * abs(loss))
         limits = self.limits or (np.full(x.shape, -math.inf), np.full(x.shape, math.inf))
@@ -295,7 +308,11 @@ class Landscape:
         error = flat(found.error, dtype=np.float64)
         steps = np.full(slope.shape, math.nan) if found.step is None else flat(found.step, dtype=np.float64)
         resolution = max(float(found.noise or 0.0), self.noise or 0.0, EPS * abs(fx))
-        notes = tuple(str(note) for note in found.notes)
+        notes = {
+            self.structure.index(note.element): [f"{note.status}, {note.told()}"]
+            for note in found.notes
+            if note.element is not None
+        }
         return Look(self.sign * fx, slope, error, error, resolution, self.noise is not None, codes, steps, notes)
 
     def _vector(self, found: Any) -> Vector:

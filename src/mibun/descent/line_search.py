@@ -20,8 +20,9 @@ from mibun.descent.landscape import Landscape
 __all__ = ["WORDS", "Found", "search"]
 
 WORDS: Final = ("armijo", "wolfe")
-#: Shares of the slope: f has to fall by the first of it, and to flatten to the second, or less.
-ENOUGH: Final = 1e-4
+#: Shares of the slope: f has to fall by the first of it, and to flatten to the second, or less. Armijo took 1/2 for the
+#: first; the 1e-4 of quasi-Newton methods lets steepest descent take steps that hardly lower f, and zigzag.
+ENOUGH: Final = 0.25
 FLATTER: Final = 0.9
 TURNED: Final = 0.8
 #: Most trials.

@@ -3,7 +3,7 @@
 The differences of order k of a smooth function die out with the spacing to the power k, those of noise of standard
 deviation s have the standard deviation s·sqrt((2k)!)/k!, whatever the spacing. Where the levels that three orders in
 a row give agree, and the differences change sign, that is the noise (Hamming 1971; Moré and Wild, SIAM J. Sci. Comput.
-33 (2011) 1292-1314, whose algorithm ECnoise this is, without its search for a spacing).
+33 (2011) 1292-1314; this is their ECnoise without its search for a spacing, and with a test for single jumps).
 """
 
 import math
@@ -18,6 +18,8 @@ __all__ = ["POINTS", "noise_level"]
 POINTS: Final = 9
 #: Orders whose levels have to agree, and by what factor.
 ORDERS: Final = 3
+#: Neighbouring values that have to differ by more than a tenth of the most.
+CHANGES: Final = 3
 AGREE: Final = 4.0
 
 
@@ -35,6 +37,9 @@ def noise_level(values: Sequence[float]) -> float:
     """
     row = np.array(values, np.float64)
     if not np.isfinite(row).all() or (row == row[0]).all():
+        return 0.0
+    steps = np.abs(np.diff(row))
+    if (steps > steps.max() / 10).sum() < CHANGES:  # a jump, or two, in what is smooth
         return 0.0
     levels, mixed = list[float](), list[bool]()
     for order in range(1, len(row) - 1):

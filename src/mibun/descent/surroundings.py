@@ -90,6 +90,11 @@ def surroundings(landscape: Landscape, course: Course, free: Mask) -> Surroundin
     x, look = course.points[-1], course.looks[-1]
     smooth = free & (look.codes < PASSING)
     bends = curvatures(landscape, x, smooth) if smooth.any() else []
+    reach = _reach(course)
+    # what changes f by less than it rounded on the way does not count
+    flat = 2 * course.eps * course.size / reach**2
+    bends = [bend._replace(error=max(bend.error, flat)) for bend in bends]
+    resolution = max(look.noise, course.eps * course.size)
     down = [_confirmed(landscape, x, bend) for bend in bends[:1] if bend.value < -bend.error]
     if down and down[0].value < -down[0].error:
         return Surroundings(down, [], 0.0)
@@ -98,9 +103,8 @@ def surroundings(landscape: Landscape, course: Course, free: Mask) -> Surroundin
     doubtful += [_axis(x, int(place)) for place in np.flatnonzero(rough)[:WALKS]]
     if rough.any():
         doubtful += [_random(landscape.rng, free) for _ in range(RANDOM if free.sum() > 1 else 0)]
-    reach = _reach(course)
     walks = [
-        _walk(landscape, x, look.loss, look.noise, sign * direction, reach)
+        _walk(landscape, x, look.loss, resolution, sign * direction, reach)
         for direction in doubtful
         for sign in (1.0, -1.0)
     ]
