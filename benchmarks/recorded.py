@@ -61,7 +61,7 @@ def logistic(np_: Any, special: Any) -> Any:
 
 
 def logistic_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
 
     def f(w: Any) -> Any:
         signs, x = torch.tensor(SIGNS, dtype=w.dtype), torch.tensor(X, dtype=w.dtype)
@@ -81,7 +81,7 @@ def poisson(np_: Any, special: Any) -> Any:
 
 
 def poisson_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
 
     def f(w: Any) -> Any:
         eta = torch.tensor(X, dtype=w.dtype) @ w
@@ -106,7 +106,7 @@ def gaussian_process(np_: Any, special: Any) -> Any:
 
 
 def gaussian_process_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
 
     def f(p: Any) -> Any:
         scaled = torch.tensor(FEW, dtype=p.dtype) / torch.exp(p[:5])
@@ -125,7 +125,10 @@ def gaussian_process_truth(p: Array) -> Array:
     p = [mpmath.mpf(float(v)) for v in p]
     n = len(FEW)
     inverse_squares = [mpmath.exp(-2 * v) for v in p[:5]]
-    parts = [[[(mpmath.mpf(a) - mpmath.mpf(b)) ** 2 * s for a, b, s in zip(u, v, inverse_squares, strict=True)] for v in FEW] for u in FEW]
+    parts = [
+        [[(mpmath.mpf(a) - mpmath.mpf(b)) ** 2 * s for a, b, s in zip(u, v, inverse_squares, strict=True)] for v in FEW]
+        for u in FEW
+    ]
     smooth = mpmath.matrix(n, n)
     for i in range(n):
         for j in range(n):
@@ -133,10 +136,10 @@ def gaussian_process_truth(p: Array) -> Array:
     inverse = (smooth + mpmath.exp(p[6]) * mpmath.eye(n)) ** -1
     a = inverse * mpmath.matrix(OUT.tolist())
     weight = inverse - a * a.T
-    found = [
-        mpmath.fsum(weight[i, j] * smooth[i, j] * parts[i][j][k] for i in range(n) for j in range(n)) / 2 for k in range(5)
-    ]
-    found.append(mpmath.fsum(weight[i, j] * smooth[i, j] for i in range(n) for j in range(n)) / 2)
+    both = [(i, j) for i in range(n) for j in range(n)]
+    inner = {(i, j): weight[i, j] * smooth[i, j] / 2 for i, j in both}
+    found = [mpmath.fsum(inner[i, j] * parts[i][j][k] for i, j in both) for k in range(5)]
+    found.append(mpmath.fsum(inner.values()))
     found.append(mpmath.exp(p[6]) * mpmath.fsum(weight[i, i] for i in range(n)) / 2)
     return np.array([float(v) for v in found])
 
@@ -153,7 +156,7 @@ def negative_binomial(np_: Any, special: Any) -> Any:
 
 
 def negative_binomial_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
 
     def f(p: Any) -> Any:
         r, y = torch.exp(p[40]), torch.tensor(COUNTS, dtype=p.dtype)
@@ -195,8 +198,9 @@ def pendulum(np_: Any, special: Any) -> Any:
 
 
 def pendulum_truth(p: Array) -> Array:
-    """The derivative of E - (1-m) K is K/2."""
-    return np.array([float(mpmath.ellipk(mpmath.sin(mpmath.mpf(float(v)) / 2) ** 2) / 4 * mpmath.sin(mpmath.mpf(float(v)))) for v in p])
+    """Use that the derivative of E - (1-m) K is K/2."""
+    angles = [mpmath.mpf(float(v)) for v in p]
+    return np.array([float(mpmath.ellipk(mpmath.sin(v / 2) ** 2) / 4 * mpmath.sin(v)) for v in angles])
 
 
 def residual(np_: Any, special: Any) -> Any:
@@ -211,7 +215,7 @@ def residual(np_: Any, special: Any) -> Any:
 
 
 def residual_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
     return residual(torch, None)
 
 
@@ -236,7 +240,7 @@ def oscillator(np_: Any, special: Any) -> Any:
 
 
 def oscillator_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
     return oscillator(torch, None)
 
 
@@ -250,7 +254,7 @@ def rosenbrock(np_: Any, special: Any) -> Any:
 
 
 def rosenbrock_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
     return rosenbrock(torch, None)
 
 
@@ -273,7 +277,7 @@ def attention(np_: Any, special: Any) -> Any:
 
 
 def attention_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
 
     def f(w: Any) -> Any:
         tokens = torch.tensor(TOKENS, dtype=w.dtype)
@@ -299,7 +303,7 @@ def convolution(np_: Any, special: Any) -> Any:
 
 
 def convolution_torch(torch: Any) -> Any:
-    """The same, by its own convolution."""
+    """Give the same, by the convolution of PyTorch."""
 
     def f(kernels: Any) -> Any:
         images = torch.tensor(IMAGES, dtype=kernels.dtype)[:, None]
@@ -323,7 +327,7 @@ def k_means(np_: Any, special: Any) -> Any:
 
 
 def k_means_torch(torch: Any) -> Any:
-    """The same."""
+    """Give the same in PyTorch."""
 
     def f(centres: Any) -> Any:
         gaps = torch.tensor(POINTS, dtype=centres.dtype)[:, None, :] - centres[None, :, :]
