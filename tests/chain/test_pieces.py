@@ -1,9 +1,10 @@
-"""The pieces: difference rules against the differences themselves, adjoints and bounds against many digits, random graphs.
+"""The pieces: difference rules against differences in many digits, random graphs, bounds, functions of the user's.
 
 What is compared with autograd is skipped where that is not installed.
 """
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import hypothesis.strategies as st
@@ -296,9 +297,7 @@ def test_a_relu_network_is_never_refused() -> None:
         x = (rng.random((30, 49)) * (rng.random((30, 49)) < 0.3)).astype(dtype)
         labels, rows = rng.integers(0, 5, 30), np.arange(30)
         sizes = (49, 40, 40, 5)
-        weights = [
-            (rng.normal(size=(a, b)) * np.sqrt(2 / a)).astype(dtype) for a, b in zip(sizes, sizes[1:], strict=False)
-        ]
+        weights = [(rng.normal(size=(a, b)) * np.sqrt(2 / a)).astype(dtype) for a, b in pairwise(sizes)]
         p = {"w": weights, "b": [np.zeros(b, dtype) for b in sizes[1:]]}
 
         def f(p: Any, x: Any = x, labels: Any = labels, rows: Any = rows) -> Any:

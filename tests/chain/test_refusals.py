@@ -1,4 +1,4 @@
-"""What cannot be recorded is refused, with the operation, the user's line and the way out; nothing is silently wrong."""
+"""What cannot be recorded is refused, with the operation, the user's line and the way out."""
 
 import copy
 import math

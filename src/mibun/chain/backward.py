@@ -1,5 +1,6 @@
 """Record f, and walk back from its result to x: cotangents along the tape, from its end to its beginning."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from numbers import Number
@@ -9,8 +10,8 @@ import numpy as np
 
 from mibun.chain import algebra, composed, elementary, linear, moving, norms, products, selecting, ufuncs  # noqa: F401 (rules)
 from mibun.chain.array import Recorded, constant, nested
-from mibun.chain.bounds import errors_of, pull_back_with_bounds
-from mibun.chain.tape import Array, Node, Tape, give
+from mibun.chain.bounds import Errors, errors_of, pull_back_with_bounds
+from mibun.chain.tape import Node, Tape, give, nothing
 from mibun.errors import InputError
 from mibun.evaluate.serial import located, shown
 from mibun.structure import Structure
@@ -34,6 +35,11 @@ class Pulled(NamedTuple):
     errors: list[Any]
     reached: list[bool]  #: whether anything of f(x) depends on the leaf
     smooth: list[Any] | None = None  #: bounds without what kinks add to them, where kinks were met
+
+    @property
+    def finite(self) -> bool:
+        """Whether no value is nan or infinite, as far as their sums tell."""
+        return all(math.isfinite(np.add.reduce(value, axis=None)) for value in self.values)
 
 
 def taped(f: Callable[[Any], Any], build: Callable[[Any], Any], values: Sequence[Any]) -> Taped:
@@ -121,42 +127,44 @@ def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = 
     keep : bool
         False: there is one cotangent, and every node is let go as soon as it has passed it on.
     """
-    tape, leaves = record.tape, record.leaves
-    found = []
+    tape, found = record.tape, []
     with np.errstate(all="ignore"):
-        off = errors_of(tape.nodes) if errors else {}
+        off = errors_of(tape.nodes) if errors else None
         for cotangent in cotangents:
-            _seed(record, cotangent)
-            gaps: dict[int, Array] = {}
-            if errors:
-                pull_back_with_bounds(tape.nodes, off, gaps)
-            else:
-                pull_back(tape.nodes, keep)
-            found.append(_collected(leaves, gaps, errors))
+            one = _once(record, cotangent, off, keep)
+            if keep and not one.finite:
+                one = _once(record, cotangent, off, keep, careful=True)
             if errors and tape.kinks:
-                found[-1] = found[-1]._replace(smooth=_without_kinks(record, cotangent, off))
+                tape.smooth = True  # where the bound is less without kinks, one is felt
+                one = one._replace(smooth=_once(record, cotangent, off, keep, careful=not one.finite).errors)
+                tape.smooth = False
+            found.append(one)
     tape.close()
     return found
 
 
-def _without_kinks(record: Taped, cotangent: Any, off: dict[int, Array]) -> list[Any]:
-    """Bound the errors without what kinks add to them: where that is less, a kink is felt."""
-    gaps: dict[int, Array] = {}
-    record.tape.smooth = True
+def _once(record: Taped, cotangent: Any, off: Errors | None, keep: bool, careful: bool = False) -> Pulled:
+    """Walk back once, with bounds where the errors of the values are known."""
     _seed(record, cotangent)
-    pull_back_with_bounds(record.tape.nodes, off, gaps)
-    record.tape.smooth = False
-    return _collected(record.leaves, gaps, errors=True).errors
+    gaps: Errors = {}
+    if off is None:
+        pull_back(record.tape.nodes, keep, careful)
+    else:
+        pull_back_with_bounds(record.tape.nodes, off, gaps, careful)
+    return _collected(record.leaves, gaps, off is not None)
 
 
-def pull_back(nodes: list[Node], keep: bool) -> None:
+def pull_back(nodes: list[Node], keep: bool, careful: bool = False) -> None:
     """Walk back, and leave in each leaf its cotangent; None where it is not reached."""
     for node in reversed(nodes) if keep else _taken(nodes):
         g = node.cotangent
         if g is not None:
             node.cotangent = None
             node.owned = False
-            node.rule.pull(node, g, give)
+            if careful and node.rule.entrywise:
+                node.rule.pull(node, g, lambda given, part, g=g: give(given, nothing(g, part)))  # type: ignore[misc]
+            else:
+                node.rule.pull(node, g, give)
 
 
 def _taken(nodes: list[Node]) -> Iterator[Node]:
@@ -172,7 +180,7 @@ def _seed(record: Taped, cotangent: Any) -> None:
             give(result, part.astype(np.result_type(result.value), copy=False)[()])
 
 
-def _collected(leaves: Sequence[Recorded], gaps: dict[int, Array], errors: bool) -> Pulled:
+def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled:
     """Take what was left in the leaves."""
     values, bounds, reached = [], [], []
     for leaf in leaves:

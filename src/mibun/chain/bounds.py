@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from mibun.chain.rounding import rounding_unit, unit_of
-from mibun.chain.tape import Array, Node, give, unbroadcast
+from mibun.chain.tape import Array, Node, give, nothing, unbroadcast
 
-__all__ = ["errors_of", "pull_back_with_bounds"]
+__all__ = ["Errors", "errors_of", "pull_back_with_bounds"]
 
+#: By the place of a node in memory.
 Errors = dict[int, Array]
 
 
@@ -29,21 +30,27 @@ def errors_of(nodes: Sequence[Node]) -> Errors:
     return errors
 
 
-def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors) -> None:
-    """Walk back with bounds beside the cotangents; those of the leaves are left in `gaps`, their cotangents in them."""
+def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors, careful: bool = False) -> None:
+    """Walk back with bounds beside the cotangents; those of the leaves are left in `gaps`, their cotangents in them.
+
+    With `careful`, a cotangent of 0 stays 0 where a slope is not finite.
+    """
 
     def give_value(node: Node, part: Any) -> None:
         """Add a part, and the rounding of the sum."""
         sofar, shape = node.cotangent, node.value.shape
-        rounding: Any = 0.0
+        rounding: Any = None
         if part.shape != shape and part.size > node.value.size:
             terms = part.size // max(1, node.value.size)
             rounding = rounding_unit(part.dtype, terms) * unbroadcast(np.abs(part), shape)
+        if careful and rule.entrywise:
+            part = nothing(g, part)
         give(node, part)
         if sofar is not None:
-            rounding = rounding + unit_of(part) * np.abs(node.cotangent)
-        if np.ndim(rounding) or rounding:
-            give_gap(node, np.asarray(rounding, np.float64))
+            again = unit_of(part) * np.abs(node.cotangent)
+            rounding = again if rounding is None else rounding + again
+        if rounding is not None:
+            give_gap(node, rounding)
 
     def give_gap(node: Node, part: Any) -> None:
         part, shape = np.asarray(part, np.float64), node.value.shape
@@ -52,6 +59,9 @@ def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors) -
         sofar = gaps.get(id(node))
         gaps[id(node)] = part if sofar is None else sofar + part
 
+    rule: Any = None
+    g: Any = None
+    gives = give_value, give_gap
     for node in reversed(nodes):
         g = node.cotangent
         if g is not None:
@@ -59,7 +69,8 @@ def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors) -
             node.owned = False
             gap = gaps.pop(id(node), None)
             gap = np.zeros(node.value.shape) if gap is None else gap
-            node.rule.pull_both(node, g, gap, _of_inputs(node, errors), (give_value, give_gap))
+            rule = node.rule
+            rule.pull_both(node, g, gap, _of_inputs(node, errors), gives)
 
 
 def _of_inputs(node: Node, errors: Errors) -> list[Any]:

@@ -51,6 +51,7 @@ class Elementwise(Rule):
         From the same to a size: the slope is known to a few half-ulps of it. Default: the size of the slope itself.
     """
 
+    entrywise = True
     #: Half-ulps that the value may be off, and a slope multiplied by a cotangent.
     rounded = ROUNDED
 
@@ -159,6 +160,24 @@ class Product(Elementwise):
 
     rounded = 1.0
 
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Add what each factor lost, times the other one."""
+        left, right = (np.abs(value_of(given)) for given in node.inputs)
+        total = unit_of(node.value) * np.abs(node.value)
+        if errors[0] is not None:
+            total = total + times(right if errors[1] is None else right + errors[1], errors[0])
+        return total if errors[1] is None else total + times(left, errors[1])
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Multiply by the other factor, and by what that is off."""
+        values = [np.abs(value_of(given)) for given in node.inputs]
+        size, unit = np.abs(g), unit_of(node.value)
+        for place, given in enumerate(node.inputs):
+            if isinstance(given, Node) and given.live:
+                total = times(gap + unit * size, values[1 - place])
+                other = errors[1 - place]
+                give(given, total if other is None else total + times(size + gap, other))
+
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Multiply by the other factor."""
         left, right = node.inputs
@@ -166,10 +185,6 @@ class Product(Elementwise):
             give(left, g * (right.value if isinstance(right, Node) else right))
         if isinstance(right, Node) and right.live:
             give(right, g * (left.value if isinstance(left, Node) else left))
-
-    def _drift(self, place: int, values: Sequence[Any], errors: Sequence[Any], slope: Any) -> Any:
-        other = errors[1 - place]
-        return 0.0 if other is None else other
 
 
 class Quotient(Elementwise):

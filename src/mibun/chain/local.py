@@ -5,10 +5,10 @@ Of a function of which nothing is known but its values, the slope at every entry
     D(h) = (f(z+h) - f(z-h)) / ((z+h) - (z-h)),
 
 in float64, whatever the data, and divided by the step that really happened. Where only values are wanted, one of them
-does, at h = 2**-17 max(1, |z|). With errors, h, 2h and 4h are extrapolated, which is exact to h^6, and the
-extrapolation of the first two alone says how far that can be trusted; a combination of the even parts tells a kink.
-That is done at a wide step, and at narrower ones while entries are left that they help; those that nothing helps are
-differentiated by the adaptive method, each with its own steps and bound.
+does, at h = 2**-17 max(1, |z|), unless f bends on the scale of h. With errors, h, 2h and 4h are extrapolated, which is
+exact to h^6, and the extrapolation of the first two alone says how far that can be trusted; a combination of the even
+parts tells a kink. That is done at a wide step, and at narrower ones while entries are left that they help; those that
+nothing helps are differentiated by the adaptive method, each with its own steps and bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +26,16 @@ from mibun.methods import Adaptive
 from mibun.plan import Plan
 from mibun.status import Status
 
-__all__ = ["STEP", "Found", "Local", "Values", "slope", "slope_and_error"]
+__all__ = ["STEP", "UNIT", "Found", "Local", "Values", "slope", "slope_and_error"]
 
 #: The h of a plain difference of values in float64, times max(1, |z|): about the cube root of 2**-52.
 STEP: Final = 2.0**-17
 #: Half-ulps that a value of an unknown function may be off.
 ROUNDED: Final = 8.0
+#: Largest bend beside the largest rise: about the step over the length on which f changes, the square of which is lost.
+BEND: Final = 2.0**-16
+#: Half an ulp of 1.
+UNIT: Final = 2.0**-53
 #: Steps of the extrapolated differences, from wide to narrow.
 WIDTHS: Final = (2.0**-9, 2.0**-12, 2.0**-15, 2.0**-18)
 #: A relative error that needs no other step, and the largest that is left as it is.
@@ -42,10 +46,17 @@ ROUGH: Final = 1e-7
 Values = Callable[[Array], Array]
 
 
-def slope(f: Values, z: Array) -> Array:
-    """Give the central difference at every entry of z: two evaluations."""
+def slope(f: Values, z: Array, y: Array | None = None) -> Array:
+    """Give the central difference at every entry of z: two evaluations.
+
+    Where f(z), if it is known, says that f bends on the scale of the steps, more evaluations are taken.
+    """
     above, below, _ = sides(z, STEP)
-    return np.asarray((f(above) - f(below)) / (above - below))
+    high, low = f(above), f(below)
+    rise = high - low
+    if y is not None and np.abs(high + low - 2 * y).max(initial=0.0) > BEND * np.abs(rise).max(initial=0.0):
+        return slope_and_error(f, z, y).slope
+    return np.asarray(rise / (above - below))
 
 
 def sides(z: Array, width: float) -> tuple[Array, Array, Array]:
@@ -68,7 +79,7 @@ def slope_and_error(f: Values, z: Array, y: Array) -> Found:
     """Give the slope at every entry of z, where f is y: six evaluations, and more where these do not agree."""
     found = _extrapolated(f, z, y, WIDTHS[0])
     # what rounding leaves at the widest step is as good as it gets
-    floor = 4 * ROUNDED * unit_of(1.0) * np.abs(y) / (WIDTHS[0] * np.maximum(1.0, np.abs(z)))
+    floor = 4 * ROUNDED * UNIT * np.abs(y) / (WIDTHS[0] * np.maximum(1.0, np.abs(z)))
     for width in WIDTHS[1:]:
         poor = ~(found.error <= FINE * np.abs(found.slope) + floor)
         if not poor.any():
@@ -102,7 +113,7 @@ def _extrapolated(f: Values, z: Array, y: Array, width: float) -> Found:
     value = (16 * near - far) / 15
     # of an even part a h + b h^3 + c h^5 nothing is left but c; half the jump of a slope is counted 7 times
     kink = np.abs((even[2] - 2 * even[1]) - 8 * (even[1] - 2 * even[0])) / 7
-    floor = ROUNDED * unit_of(h) * (np.abs(y) + h * np.abs(value)) / h
+    floor = ROUNDED * UNIT * (np.abs(y) + h * np.abs(value)) / h
     error = np.abs(value - near) + 2 * kink + floor
     curvature = np.abs(8 * even[0] - even[1]) / (3 * h)
     return Found(value, np.where(np.isnan(error), np.inf, error), curvature, np.zeros(np.shape(z), bool))
@@ -156,6 +167,8 @@ class Local(Rule):
     name : str, optional
     """
 
+    entrywise = True
+
     def __init__(self, ufunc: Callable[..., Any], output: int | None = None, name: str = "") -> None:
         self.ufunc, self.output = ufunc, output
         self.name = name or str(getattr(ufunc, "__name__", ufunc))
@@ -175,7 +188,10 @@ class Local(Rule):
         for place, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
                 f, z = self._alone(place, values)
-                found = slope_and_error(f, z, f(z)).slope if node.tape.fine else slope(f, z)
+                if node.tape.fine:
+                    found = slope_and_error(f, z, f(z)).slope
+                else:
+                    found = slope(f, z, node.value if node.value.dtype == np.float64 else None)
                 give(given, (g * found).astype(np.result_type(g), copy=False))
 
     def _alone(self, place: int, values: Sequence[Any]) -> tuple[Values, Array]:

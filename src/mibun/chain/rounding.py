@@ -18,6 +18,11 @@ def _eps(dtype: np.dtype[Any]) -> float:
     return float(np.finfo(dtype).eps) if dtype.kind == "f" else 2.0**-52
 
 
+@cache
+def _half(dtype: np.dtype[Any]) -> float:
+    return _eps(dtype) / 2
+
+
 def rounding_unit(dtype: np.dtype[Any], terms: int = 1) -> float:
     """Bound the relative rounding error of a sum of `terms` products.
 
@@ -29,14 +34,17 @@ def rounding_unit(dtype: np.dtype[Any], terms: int = 1) -> float:
 
 def unit_of(value: Any) -> float:
     """Give the relative rounding error of one operation with this result."""
-    return _eps(np.result_type(value)) / 2
+    return _half(value.dtype)
 
 
 def times(size: Any, error: Any) -> Any:
     """Multiply where 0 times an unknown (infinite) error is 0: what is not passed on does no harm."""
-    product = np.multiply(size, error)
-    if np.isnan(product).any():
-        product = np.where((np.asarray(size) == 0) | (np.asarray(error) == 0), 0.0, product)
+    product = size * error
+    if type(product) is np.ndarray:
+        if np.isnan(product).any():
+            product = np.where((np.asarray(size) == 0) | (np.asarray(error) == 0), 0.0, product)
+    elif product != product and (size == 0 or error == 0):
+        product = 0.0
     return product
 
 

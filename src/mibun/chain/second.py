@@ -28,7 +28,8 @@ def chain_slopes(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def felt(rounding: Array, off: Array, step: Array) -> Array:
     """Raise a bound to what errors `off` of the gradient do at a step: its noise is not that of its last digits."""
-    return np.maximum(rounding, np.divide(4 * off, step, out=np.zeros(np.shape(rounding)), where=step > 0))
+    noise = np.divide(4 * off, step, out=np.zeros(np.shape(rounding)), where=step > 0)
+    return np.asarray(np.maximum(rounding, noise))
 
 
 def flat_errors(slopes: Derivative) -> Array:

@@ -25,6 +25,7 @@ __all__ = [
     "Tape",
     "give",
     "handles",
+    "nothing",
     "unbroadcast",
     "value_of",
 ]
@@ -76,6 +77,8 @@ class Rule:
     name: str = ""
     #: Whether the result is flat wherever it has a slope: nothing is pulled back through it.
     flat: ClassVar[bool] = False
+    #: Whether an entry of the result comes from one of each input: where its cotangent is 0, nothing is passed on.
+    entrywise: ClassVar[bool] = False
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Compute the value anew, from those of the inputs."""
@@ -188,6 +191,11 @@ def give(node: Node, part: Any) -> None:
     else:
         node.cotangent = sofar + part
         node.owned = value.shape != ()  # a new array, and no number, which cannot be added to in place
+
+
+def nothing(g: Any, part: Any) -> Any:
+    """Make 0 of what a slope that is infinite or nan made of a cotangent of 0: of a side that np.where did not take."""
+    return np.where((g == 0) & np.isnan(part), 0.0, part).astype(part.dtype)[()] if part.shape == np.shape(g) else part
 
 
 def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:

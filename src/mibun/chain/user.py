@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mibun.chain.array import apply, constant
-from mibun.chain.local import STEP, Local
+from mibun.chain.local import STEP, UNIT, Local
 from mibun.chain.refuse import place
 from mibun.chain.rounding import times, unit_of
 from mibun.chain.sampled import answer, shaken
@@ -195,7 +195,7 @@ class Rows(Rule):
             near, h = self._slope(z, column, 1)
             far, _ = self._slope(z, column, 2)
             step = h if y.ndim == 1 else h[:, None]
-            off = np.abs(far - near) + 16 * unit_of(h) * (y + step * np.abs(near)) / step
+            off = np.abs(far - near) + 16 * UNIT * (y + step * np.abs(near)) / step
             off = off + unit_of(node.value) * np.abs(near)
             if errors[0] is not None:
                 off = off + shaken(lambda moved, j=column: self._slope(moved, j, 1)[0], [z], errors)
