@@ -141,11 +141,10 @@ def descend(
     if callback is not None and not callable(callback):
         raise InputError(f"callback is {callback!r}; expected a function of a Progress, or None")
     given = taken(x0, bounds)
-    with one_point_at_a_time(f, evaluator) as here:
-        remote = None if evaluator is None else (f, evaluator)
-        landscape = Landscape(here, given, method, gradient, bool(maximize), budget, remote)
-        course = _course(landscape, rule, line_search, gradient, tolerance, maximize)
-        return _Descent(landscape, course, given.vector, steps, line_search, callback).path()
+    here, remote = one_point_at_a_time(f, evaluator), None if evaluator is None else (f, evaluator)
+    landscape = Landscape(here, given, method, gradient, bool(maximize), budget, remote)
+    course = _course(landscape, rule, line_search, gradient, tolerance, maximize)
+    return _Descent(landscape, course, given.vector, steps, line_search, callback).path()
 
 
 def _course(

@@ -156,27 +156,20 @@ def refuse_others(evaluator: Any) -> None:
         )
 
 
-@contextmanager
-def one_point_at_a_time(f: Callable[[Any], Any], evaluator: Any) -> Iterator[Callable[[Any], Any]]:
+def one_point_at_a_time(f: Callable[[Any], Any], evaluator: Any) -> Callable[[Any], Any]:
     """Give f, evaluated by an evaluator if there is one.
 
     A store knows f by its points. So where a verb is given a function of something else, as of the distance along a
     line, that function calls this one, and the verb gets no evaluator.
     """
     if evaluator is None:
-        yield f
-        return
+        return f
     refuse_others(evaluator)
     if evaluator.plain:
-        yield _counted(f, evaluator.counts)
-        return
+        return _counted(f, evaluator.counts)
     from mibun.evaluate.served import one_by_one
 
-    session = evaluator.session(f, told=False)
-    try:
-        yield one_by_one(session)
-    finally:
-        session.close()
+    return one_by_one(evaluator.session(f, told=False))
 
 
 @contextmanager

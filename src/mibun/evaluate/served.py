@@ -193,7 +193,11 @@ def one_by_one(session: Session) -> Callable[[Any], Any]:
     """Give a function of one point after the other whose values come through a session."""
 
     def f(x: Any) -> Any:
-        (outcome,) = session.outcomes([x], [0])
+        session.begin()
+        try:
+            (outcome,) = session.outcomes([x], [0])
+        finally:
+            session.close()
         with at_x():
             if outcome.status != "ok":
                 raise_again(outcome, session.patient)
