@@ -128,7 +128,7 @@ class Examination:
 
     def blurred(self, places: Places) -> NDArray[np.bool_]:
         """Tell where a bound is wide for another reason than noise, so that a closer look can narrow it."""
-        rough = self.rough(places) & (self.verdict[places] == RIGHT)
+        rough: NDArray[np.bool_] = self.rough(places) & (self.verdict[places] == RIGHT)
         if not rough.any():
             return rough
         level = self.numeric.level[self.known.rows[places]]

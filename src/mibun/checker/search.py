@@ -139,7 +139,7 @@ class Search:
 
     def _hidden(self, columns: Places, tests: list[Test]) -> Places:
         """Give the columns of parameters in which a mistake that is not tolerated could hide."""
-        hidden = (self.directions.chances(tests) > CHANCE).any(axis=0)
+        hidden: NDArray[np.bool_] = np.any(self.directions.chances(tests) > CHANCE, axis=0)
         return columns[hidden[self.claim.parameter(columns)]]
 
     def _parts(self, columns: Places, tests: list[Test]) -> int:

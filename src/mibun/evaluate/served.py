@@ -195,7 +195,7 @@ def one_by_one(session: Session) -> Callable[[Any], Any]:
     def f(x: Any) -> Any:
         session.begin()
         try:
-            (outcome,) = session.outcomes([x], [0])
+            (outcome,) = session.outcomes([x], [0], 1)
         finally:
             session.close()
         with at_x():
