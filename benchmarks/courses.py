@@ -28,6 +28,7 @@ class Case(NamedTuple):
     start: Any
     options: dict[str, Any]
     status: mb.PathStatus
+    kind: str = ""
 
     def run(self, **more: Any) -> mb.Path:
         """Go down."""
@@ -189,7 +190,8 @@ def random_cases(seed: int, count: int) -> Iterator[Case]:
         _single,
     )
     for number in range(count):
-        yield kinds[number % len(kinds)](rng)
+        draw = kinds[number % len(kinds)]
+        yield draw(rng)._replace(kind=draw.__name__.strip("_").replace("_", " "))
 
 
 def _curved(rng: np.random.Generator, low: float) -> tuple[Array, Array, float, float]:

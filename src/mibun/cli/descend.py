@@ -38,9 +38,9 @@ Points are given as to mibun gradient. The picture shows points of one or two
 numbers.
 
 \b
-Exit status: 0 a minimum was found (converged, or held by bounds), 1 it was not,
-and the text says why, 2 bad input, such as a function that raises at the start,
-130 interrupted.
+Exit status: 0 a minimum was found (converged, or held by bounds), 1 it was
+not, and the text says why, 2 bad input, such as a function that raises at
+the start, 130 interrupted.
 """
 
 
