@@ -81,9 +81,7 @@ class Search:
 
     def active(self) -> Places:
         """Give the columns that were not looked at one by one."""
-        finite: NDArray[np.bool_] = self._finite()
-        finite[self.looked] = False
-        return np.flatnonzero(finite)
+        return np.setdiff1d(np.flatnonzero(self._finite()), self.looked)
 
     def _finite(self) -> NDArray[np.bool_]:
         """Tell which columns have finite entries."""
@@ -139,7 +137,7 @@ class Search:
 
     def _hidden(self, columns: Places, tests: list[Test]) -> Places:
         """Give the columns of parameters in which a mistake that is not tolerated could hide."""
-        hidden = (self.directions.chances(tests) > CHANCE).any(axis=0)
+        hidden = np.any(self.directions.chances(tests) > CHANCE, axis=0)
         return columns[hidden[self.claim.parameter(columns)]]
 
     def _parts(self, columns: Places, tests: list[Test]) -> int:
