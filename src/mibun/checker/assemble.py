@@ -5,20 +5,25 @@ from typing import Any
 
 import numpy as np
 
+from mibun.checker.claim import Claim
+from mibun.checker.directions import Test
 from mibun.checker.examine import MOST_DIGITS, Examination
 from mibun.checker.kinds import kinds_of, mended, told
-from mibun.checker.report import LISTED, CheckReport
+from mibun.checker.report import LISTED, CheckReport, Finding
 from mibun.checker.search import Search
+from mibun.checker.source import Source
 from mibun.checker.verdict import SUBGRADIENT, UNDECIDED, WRONG
-from mibun.text import count
 
 __all__ = ["assembled"]
 
-EVERYWHERE = "exhaustive=True looks at every element by itself"
+STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
+EVERY = "exhaustive=True looks at each element by itself"
+ELSEWHERE = "and what happens at other points than x"
 
 
-def assembled(examination: Examination, search: Search | None, calls: int, seed: int) -> CheckReport:
+def assembled(examination: Examination, search: Search | None, seed: int) -> CheckReport:
     """Write the report."""
+    claim, source, numeric = examination.claim, examination.source, examination.numeric
     counts = np.bincount(examination.verdict, minlength=4).tolist()
     fields: dict[str, Any] = {
         "wrong": examination.findings(WRONG, LISTED),
@@ -27,92 +32,119 @@ def assembled(examination: Examination, search: Search | None, calls: int, seed:
         "wrong_count": counts[WRONG],
         "undecided_count": counts[UNDECIDED],
         "subgradient_count": counts[SUBGRADIENT],
-        "kinds": told(kinds_of(examination), examination.claim),
-        "digits": examination.digits(),
-        "how": "every element by itself",
-        "unseen": _unseen(examination),
+        "kinds": _kinds(examination, source, search),
+        "digits": _digits(examination.off()),
+        "how": "each element by itself",
+        "unseen": (f"what is off by less than {_share(examination.blind())}, {ELSEWHERE}",),
     }
     if search is not None:
-        _searched(fields, examination, search)
+        fields["how"] = _how(search)
+        fields |= _explained(search) if search.explained else _ended(search, fields) if search.ended else {}
+        if not search.ended:
+            fields |= _passed(search, fields)
     return CheckReport(
         **fields,
-        elements=examination.claim.size,
-        word=examination.claim.word,
-        notes=_notes(examination),
-        evaluations=examination.numeric.evaluations,
-        calls=calls,
+        elements=claim.size,
+        word=claim.word,
+        notes=_notes(examination, source),
+        evaluations=numeric.evaluations,
+        calls=source.calls,
         repeat=f"seed={seed}",
-        given=examination.claim.matrix,
+        given=claim.matrix,
         numeric=examination.numbers(),
     )
 
 
-def _unseen(examination: Examination) -> tuple[str, ...]:
-    """Say what could not have been seen where every element was looked at."""
-    allowed, scale, _ = examination.limits()
-    blind = np.where(scale > 0, (examination.known.error + allowed) / np.where(scale > 0, scale, 1.0), 0.0)
-    blind[~np.isfinite(blind)] = 0.0
-    if not blind.size:
-        return ()
-    return (
-        f"what is off by less than {blind.max():.1g} of the largest entry of the same parameter; other points than x",
-    )
+def _digits(off: float) -> float:
+    """Give the decimal digits that are left of 1; nan stays."""
+    return min(max(-math.log10(off), 0.0), MOST_DIGITS) if off else MOST_DIGITS
 
 
-def _searched(fields: dict[str, Any], examination: Examination, search: Search) -> None:
-    """Tell what directions have shown."""
-    claim, directions = examination.claim, search.directions
-    looked = (
-        f", {count(len(search.looked), 'column' if claim.outs.size > 1 else 'element')} by itself"
-        if search.looked
-        else ""
-    )
-    fields["how"] = (
-        f"along {count(len(directions.tests), 'direction')}{looked.replace('s by itself', 's by themselves')}"
-    )
-    if search.explained:
-        matrix = mended(claim, search.explained)
-        scale = np.repeat(
-            claim.scale(*examination.known[:3]), [leaf.stop - leaf.start for leaf in claim.ins.leaves], axis=1
-        )
-        parameter = claim.parameter(np.arange(claim.ins.size))
-        off = np.abs(matrix - claim.matrix) > claim.atol + claim.rtol[parameter] * np.maximum(
-            scale, np.abs(claim.matrix)
-        )
-        fields["wrong_count"] = int(off.sum())
-        fields["kinds"] = told(search.explained, claim)
-        fields["how"] += "; the kind of mistake explains them all, and with it the number of wrong elements"
-        fields["unseen"] = ()
-        return
-    if search.ended:
-        active = int((~search.passed[search.active()]).sum()) * claim.outs.size
-        fields["undecided_count"] += 0 if fields["wrong_count"] else active
-        fields["unseen"] = (f"{search.ended}: there may be more among {active:,} elements; {EVERYWHERE}",)
-        return
-    if not search.tests:
-        return
-    directions = search.directions
-    chances = directions.chances(search.tests)
-    worst = directions.agreement(search.tests)
-    digits = -math.log10(worst) if worst else MOST_DIGITS
-    fields["digits"] = np.fmin(min(digits, MOST_DIGITS), fields["digits"])
-    fields["unseen"] = (
-        f"what is off by less than the tolerance; larger mistakes that cancel along all directions: chance below "
-        f"{chances.max():.1g}; other points than x",
-    )
+def _kinds(examination: Examination, source: Source, search: Search | None) -> tuple[str, ...]:
+    """Name the kinds of mistake."""
+    kinds = kinds_of(examination, clear=search is not None and not search.ended)
+    if (examination.verdict == WRONG).any() and not any(kind.certain for kind in kinds) and source.constant():
+        return (STALE,)
+    return told(kinds, examination.claim)
 
 
-def _notes(examination: Examination) -> tuple[str, ...]:
+def _share(part: float) -> str:
+    return f"{part:.1g} of the largest entry of the same parameter"
+
+
+def _how(search: Search) -> str:
+    """Say how a large claim was checked."""
+    ways, ones = len(search.directions.tests), len(search.looked)
+    noun = "column" if search.claim.outs.size > 1 else "element"
+    text = f"along {ways:,} direction{'s' * (ways != 1)}"
+    return text + (f", and {ones:,} {noun}{'s' * (ones != 1)} one by one" if ones else "")
+
+
+def _explained(search: Search) -> dict[str, Any]:
+    """Count the elements that are wrong by the kinds of mistake that explain all directions."""
+    claim = search.claim
+    places = np.arange(claim.ins.size)
+    known = search.examination.known
+    scale = claim.scale(known.rows, known.columns, known.value)[:, claim.parameter(places)]
+    limit = claim.atol + claim.rtol[claim.parameter(places)] * np.maximum(scale, np.abs(claim.matrix))
+    wrong = np.abs(mended(claim, search.explained) - claim.matrix) > limit
+    how = f"{_how(search)}; the others are counted by the kind of mistake, which explains all directions"
+    kinds = told(search.explained, claim)
+    return {"wrong_count": int(wrong.sum()), "kinds": kinds, "how": how, "unseen": (), "digits": math.nan}
+
+
+def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
+    """Say what was left open."""
+    clear = np.isin(search.active(), np.concatenate([[], *(columns for columns, _ in search.passed)]))
+    left = int((~clear).sum()) * search.claim.outs.size
+    text = f"{search.ended}: there may be more among {left:,} elements; {EVERY}"
+    undecided = fields["undecided_count"] + (0 if fields["wrong_count"] else left)
+    return {"undecided_count": undecided, "unseen": (text,), "digits": math.nan}
+
+
+def _passed(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
+    """Say what directions can have missed."""
+    if not search.passed:
+        return {}
+    seen, chance, off = np.max([search.directions.sight(*passed) for passed in search.passed], axis=0)
+    several = f"several larger mistakes that cancel along all directions (chance below {chance:.1g})"
+    blurred = tuple(_blurred(search.claim, test) for test in search.blurred)
+    unsure = sum(test.columns.size * int((~test.resolved).sum()) for test in search.blurred)
+    return {
+        "undecided": (*fields["undecided"], *blurred),
+        "undecided_count": fields["undecided_count"] + unsure,
+        "digits": float(np.fmin(_digits(off), fields["digits"])),
+        "unseen": (f"one element that is off by less than {_share(seen)}, {several}, {ELSEWHERE}",),
+    }
+
+
+def _blurred(claim: Claim, test: Test) -> Finding:
+    """Tell of columns together about which a direction decides nothing."""
+    row = int(np.argmax(test.doubt))
+    parts = [claim.ins.leaves[number] for number in np.unique(claim.parameter(test.columns)).tolist()]
+    whole = sum(leaf.stop - leaf.start for leaf in parts) == test.columns.size
+    names = ", ".join(leaf.name or claim.word for leaf in parts)
+    first, last = (claim.ins.name(int(test.columns[place])) for place in (0, -1))
+    name = f"{names if whole else f'{first} to {last}'}, along a direction"
+    path = parts[0].path if whole and len(parts) == 1 else ()
+    value, doubt = float(test.value[row]), float(test.doubt[row])
+    reason = "noise hides more than 10 % of the largest entry; give a smoother f, a larger budget, or exhaustive=True"
+    return Finding(name, path, value - float(test.gap[row]), value, doubt, reason)
+
+
+def _notes(examination: Examination, source: Source) -> tuple[str, ...]:
     """Tell what is odd about f and the gradient."""
     numeric, notes = examination.numeric, []
+    if numeric.widened:
+        notes.append("x is float32; f computes in float64 where it gets that, and was evaluated so")
     if numeric.unsteady > 0:
         notes.append(
             f"f is not the same twice: at x it differed by {numeric.unsteady:.2g} between two calls (random numbers, "
             "dropout, threads?): fix the seed in f, or switch to evaluation"
         )
-    if np.max(examination.unsteady) > 0:
+    if source.apart > 0:
+        tolerated = "as much is tolerated" if np.max(source.unsteady) == source.apart else "the first was checked"
         notes.append(
-            f"gradient is not the same twice: at x it differed by up to {np.max(examination.unsteady):.2g} between two "
-            "calls; as much is tolerated"
+            f"gradient is not the same twice: at x two calls differed by up to {source.apart:.2g}; {tolerated}"
         )
     return tuple(notes)

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.claim import CANCELLED, Claim
+from mibun.checker.claim import CANCELLED
 from mibun.checker.numeric import Numeric
-from mibun.checker.verdict import WIDE
+from mibun.checker.source import Source
 from mibun.given import ROOM
 from mibun.plan import unit
 from mibun.status import PASSING
@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 
 #: Rounding of one entry of a right claim, in units of that of floats of its precision; many add up as random ones do.
 ROUNDING: Final = 8.0
+#: A mistake of one element that is this part of the largest has to be seen, or nothing is decided.
+COARSE: Final = 0.1
 #: How much larger a random sum may be than its standard deviation.
 SPREAD: Final = 4.0
 #: Part of the tolerance of an element below which the sum of many deviations is not followed up.
@@ -69,11 +71,9 @@ class Directions:
 
     Parameters
     ----------
-    claim, numeric
+    source, numeric
         The two sides.
     seed : int
-    unsteady
-        By how much two calls of the gradient differ.
 
     Attributes
     ----------
@@ -85,8 +85,9 @@ class Directions:
         Deviations of single elements that are tolerated, in the same units: they add up as random ones do.
     """
 
-    def __init__(self, claim: Claim, numeric: Numeric, seed: int, unsteady: Any) -> None:
-        self.claim, self.numeric, self.unsteady = claim, numeric, unsteady
+    def __init__(self, source: Source, numeric: Numeric, seed: int) -> None:
+        self.claim, self.numeric, self.unsteady = source.claim, numeric, source.unsteady
+        claim = self.claim
         self.random = np.random.default_rng(seed)
         self.tests: list[Test] = []
         x = numeric.given.vector.astype(np.float64)
@@ -95,7 +96,7 @@ class Directions:
         none, nothing = np.zeros(0, np.intp), np.zeros(0)
         scale = claim.scale(none, none, nothing)
         self.tolerance, self.scale = (claim.atol + claim.rtol * scale) * sizes, scale * sizes
-        self.coarse = WIDE * self.scale
+        self.coarse = COARSE * self.scale
         self.diffuse = np.zeros(claim.outs.size)
         room = 2 * ROOM * unit(numeric.given.vector.dtype) * np.maximum(np.abs(x), self.weights)
         #: the sign that leads away from a bound that x stands at
@@ -165,16 +166,24 @@ class Directions:
         # a parameter without any entry but 0 tolerates nothing; what rounding hides is all that can be missed there
         return np.where(self.tolerance > 0, chances, 0.0)
 
-    def agreement(self, tests: list[Test]) -> float:
-        """Bound how much one element is off, in units of the largest of its parameter, the worst."""
-        worst = 0.0
-        for test in tests:
-            touched = np.unique(self.claim.parameter(test.columns))
-            scale = self.scale[:, touched]
-            with np.errstate(all="ignore"):
-                off = 2 * (np.abs(test.gap) + test.doubt)[:, None] / scale
-            worst = max(worst, float(np.where(scale > 0, off, 0.0).max()))
-        return worst
+    def sight(self, columns: Places, tests: list[Test]) -> tuple[float, float, float]:
+        """Say what these columns have shown by passing tests.
+
+        Returns
+        -------
+        seen, chance, off : float
+            The smallest mistake that is seen for sure if it is the only one, or the largest tolerance if that is more;
+            the chance that larger mistakes cancel; and how much one element is off at most. All sizes are in units of
+            the largest of a parameter, and the worst of all parameters.
+        """
+        touched = np.unique(self.claim.parameter(columns))
+        scale, tolerance = self.scale[:, touched], self.tolerance[:, touched]
+        with np.errstate(all="ignore"):
+            blind = np.array([np.where(scale > 0, test.threshold[:, None] / scale, 0.0) for test in tests])
+            off = np.array([(np.abs(test.gap) + test.doubt)[:, None] for test in tests]).min(axis=0) / scale
+            seen = np.maximum(4 * blind.min(axis=0), np.where(scale > 0, tolerance / scale, 0.0))
+            chance = np.where(seen > 0, np.fmin(2 * blind / seen, 1.0), 0.0).prod(axis=0)
+        return float(seen.max()), float(chance.max()), float(np.where(scale > 0, 2 * off, 0.0).max())
 
 
 def _typical(x: Floats) -> float:

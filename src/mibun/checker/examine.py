@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mibun.checker.claim import CANCELLED, Claim
 from mibun.checker.numeric import Measured, Numeric, Spent
 from mibun.checker.report import Finding
+from mibun.checker.source import Source
 from mibun.checker.verdict import FLAT, RIGHT, SUBGRADIENT, UNDECIDED, WIDE, WRONG, judged
 from mibun.methods import Backward, Central, Forward
 from mibun.status import PASSING, STATUSES, Status
@@ -26,6 +27,10 @@ MOST_DIGITS: Final = 16.0
 SMOOTH: Final = 1e-6
 #: Steps by which a mistake is this many times larger than what noise adds to the difference.
 VISIBLE: Final = 6.0
+#: A closer look is worth its evaluations if noise leaves a bound so much narrower at the shortest steps.
+WORTH: Final = 10.0
+#: A second bound is too wide to be compared with the first if it is so much wider.
+VAGUE: Final = 4.0
 #: What noise may add where something undecided is looked at closely, as part of the scale.
 CLEAR: Final = 1e-3
 #: Looks, and by how much each goes farther than the last.
@@ -78,8 +83,8 @@ class Examination:
 
     Attributes
     ----------
-    unsteady : ndarray or float
-        By how much two calls of the gradient differ at x, in the shape of the claim.
+    rounding : ndarray or float
+        By how much the claim may be off because its function is rounded, in its shape; None until something seems wrong.
     known : Known
         All elements that were differentiated.
     verdict : ndarray
@@ -88,12 +93,17 @@ class Examination:
         What the numeric side says about (row, column).
     """
 
-    claim: Claim
+    source: Source
     numeric: Numeric
-    unsteady: Any = 0.0
+    rounding: Any = None
     known: Known = field(default_factory=Known.nothing)
     verdict: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     told: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    @property
+    def claim(self) -> Claim:
+        """What is claimed."""
+        return self.source.claim
 
     def learn(self, measured: Measured, columns: Places) -> int:
         """Take up new columns; what seems wrong or undecided is looked at again; tell how many columns are wrong."""
@@ -103,31 +113,52 @@ class Examination:
         self.known = Known.joined([self.known, new])
         self.verdict = np.concatenate([self.verdict, self.judge(slice(first, None))])
         recent = np.arange(first, self.known.rows.size)
-        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) & np.isfinite(self.given[recent])]
+        recent = recent[np.isfinite(self.given[recent])]
+        unclear = recent[np.isin(self.verdict[recent], (WRONG, UNDECIDED)) | self.blurred(recent)]
         for column in np.unique(self.known.columns[unclear]).tolist():
             places = unclear[self.known.columns[unclear] == column]
             try:
-                self.confirm(places[self.verdict[places] == WRONG], column)
-                self.look_closer(places[self.verdict[places] == UNDECIDED], column)
-                self.confirm(places[self.verdict[places] == WRONG], column)
-                self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+                self.examine(places, column)
             except Spent:
                 wrong = places[self.verdict[places] == WRONG]
                 self.verdict[wrong] = UNDECIDED
                 self.told.update({(row, column): ONCE for row in self.known.rows[wrong].tolist()})
-        return int(np.unique(self.known.columns[recent[self.verdict[recent] == WRONG]]).size)
+        return int(np.unique(self.known.columns[first:][self.verdict[first:] == WRONG]).size)
+
+    def examine(self, places: Places, column: int) -> None:
+        """Look again at elements of a column."""
+        if self.rounding is None and (self.verdict[places] == WRONG).any():
+            self.rounding = self.source.rounding()
+            self.verdict[places] = self.judge(places)
+        self.confirm(places[self.verdict[places] == WRONG], column)
+        closer = places[(self.verdict[places] == UNDECIDED) | self.blurred(places)]
+        self.look_closer(closer, column)
+        self.confirm(closer[self.verdict[closer] == WRONG], column)
+        self.look_aside(places[self.verdict[places] == UNDECIDED], column)
+
+    def blurred(self, places: Places) -> NDArray[np.bool_]:
+        """Tell where a bound is wide for another reason than noise, so that a closer look can narrow it."""
+        rough = self.rough(places) & (self.verdict[places] == RIGHT)
+        if not rough.any():
+            return np.asarray(rough)
+        least = np.array([self.shortened(0.0, column) for column in self.known.columns[places].tolist()])
+        return np.asarray(
+            rough & (WORTH * self.numeric.level[self.known.rows[places]] < self.known.error[places] * least)
+        )
 
     def confirm(self, places: Places, column: int) -> None:
         """Differentiate one column again; what does not repeat is not wrong.
 
-        Where f is not plainly smooth, the mistake has to show close to x, too: at the smallest steps at which noise
-        leaves it visible. A kink near x, which is felt farther away, is none of the claim's.
+        Where f is not plainly smooth, or the bound is wide the second time, the mistake has to show close to x, too: at
+        the smallest steps at which noise leaves it visible. A kink near x, felt farther away, is none of the claim's.
         """
         if not places.size:
             return
-        rough = self.rough(places)
-        self.amend(places, column, self.numeric.again(column))
-        places = places[rough & (self.verdict[places] == WRONG)]
+        rough, error = self.rough(places), self.known.error[places].copy()
+        again = self.numeric.again(column)
+        vague = again.error[self.known.rows[places], 0] > np.maximum(VAGUE * error, WIDE * self.sizes(places))
+        self.amend(places[~vague], column, again)
+        places = places[(rough | vague) & (self.verdict[places] == WRONG)]
         gap = np.abs(self.given[places] - self.known.value[places])
         visible = np.isfinite(gap) & (gap > 0)
         places, gap = places[visible], gap[visible]
@@ -196,14 +227,14 @@ class Examination:
     def shortened(self, step: float, column: int) -> float:
         """Keep a step above the spacing of floats around an entry of x."""
         x = abs(float(self.numeric.given.vector[column]))
-        unit = float(self.numeric.given.vector.dtype.type(0).itemsize > 4) * SHORTEST[0] or SHORTEST[1]
-        return 2.0 ** math.ceil(math.log2(max(step, unit * max(x, self.numeric.size * 2.0**-4))))
+        shortest = SHORTEST[0] if self.numeric.given.vector.dtype.itemsize > 4 else SHORTEST[1]
+        return 2.0 ** math.ceil(math.log2(max(step, shortest * max(x, self.numeric.size * 2.0**-4))))
 
     def rough(self, places: Places) -> NDArray[np.bool_]:
         """Tell where f did not look smooth: the bound is not one that rounding alone leaves."""
         known = self.known
         scale = np.maximum(self.limits(places)[1], np.abs(self.given[places]))
-        return (known.codes[places] != 0) | (known.error[places] > SMOOTH * scale)
+        return np.asarray((known.codes[places] != 0) | (known.error[places] > SMOOTH * scale))
 
     def amend(self, places: Places, column: int, measured: Measured, better: bool = False) -> None:
         """Judge elements of a column by another measurement; of two that agree, the smaller bound is kept."""
@@ -238,8 +269,9 @@ class Examination:
         with np.errstate(all="ignore"):
             floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / known.step[places], nan=0.0, posinf=0.0)
             allowed = claim.atol + claim.rtol[parameter] * np.maximum(np.abs(given), scale) + CANCELLED * floor
-        unsteady = self.unsteady[rows, columns] if np.ndim(self.unsteady) else self.unsteady
-        return allowed + unsteady, scale, floor
+        rounding: Any = self.source.unsteady + (0.0 if self.rounding is None else self.rounding)
+        allowed = allowed + (rounding[rows, columns] if np.ndim(rounding) else rounding)
+        return allowed, scale, floor
 
     def scale(self) -> Floats:
         """Give the largest entry of each parameter in each row: of what was found, where that is to be trusted."""
@@ -283,17 +315,19 @@ class Examination:
             reason,
         )
 
-    def digits(self) -> float:
-        """Say to how many digits the elements that are right agree."""
+    def off(self) -> float:
+        """Say by how much the elements that are right are off at most, relative to the scale; nan if there are none."""
         places = np.flatnonzero(self.verdict == RIGHT)
-        given, known = self.given[places], self.known
-        off = np.abs(given - known.value[places]) + known.error[places]
-        size = np.maximum(np.abs(given), self.limits(places)[1])
-        off, size = off[size > 0], size[size > 0]
-        if not size.size:
-            return math.nan
-        worst = float((off / size).max())
-        return min(-math.log10(worst), MOST_DIGITS) if worst else MOST_DIGITS
+        size = np.maximum(np.abs(self.given[places]), self.limits(places)[1])
+        off = np.abs(self.given[places] - self.known.value[places]) + self.known.error[places]
+        return float((off[size > 0] / size[size > 0]).max()) if (size > 0).any() else math.nan
+
+    def blind(self) -> float:
+        """Say how far an element can be off, relative to the scale, and still be right."""
+        places = np.flatnonzero(self.verdict == RIGHT)
+        allowed, scale, _ = self.limits(places)
+        blind = (self.known.error[places] + allowed)[scale > 0] / scale[scale > 0]
+        return float(blind.max()) if blind.size else 0.0
 
     def numbers(self) -> Any:
         """Give what was found in the layout of the claim, nan where an element was not differentiated alone."""

@@ -42,6 +42,8 @@ class Kind:
         The numbers of the parts of f(x) and x that it is about.
     mended : ndarray, optional
         The part as it would be without the mistake; None where that cannot be said.
+    certain : bool
+        Every element that is known follows from it; else it says only where the mistakes are, or what they resemble.
     inside : ndarray of bool
         The elements of the part that are meant.
     """
@@ -51,13 +53,14 @@ class Kind:
     part: tuple[int, int]
     mended: Floats | None
     inside: Mask
+    certain: bool = True
 
     def __str__(self) -> str:
         return f"{self.how}{' ' * bool(self.where)}{self.where}"
 
 
-def kinds_of(examination: Examination) -> list[Kind]:
-    """Find a kind of mistake for each part that has wrong elements."""
+def kinds_of(examination: Examination, clear: bool = False) -> list[Kind]:
+    """Find a kind of mistake for each part that has wrong elements; `clear`: all that is not known is right."""
     known, claim = examination.known, examination.claim
     outer = np.searchsorted([leaf.stop for leaf in claim.outs.leaves], known.rows, side="right")
     inner = claim.parameter(known.columns)
@@ -65,7 +68,7 @@ def kinds_of(examination: Examination) -> list[Kind]:
     wrong = (examination.verdict == WRONG) & np.isfinite(known.value) & np.isfinite(examination.given)
     for part in sorted(set(zip(outer[wrong].tolist(), inner[wrong].tolist(), strict=True))):
         places = np.flatnonzero((outer == part[0]) & (inner == part[1]) & (wrong | (examination.verdict == RIGHT)))
-        kind = _Part(examination, part, places).kind()
+        kind = _Part(examination, part, places, clear).kind()
         if kind is not None:
             found.append(kind)
     return found
@@ -92,7 +95,7 @@ def told(kinds: list[Kind], claim: Claim) -> tuple[str, ...]:
 class _Part:
     """The derivative of one part of f(x) with respect to one part of x, as far as it is known."""
 
-    def __init__(self, examination: Examination, part: tuple[int, int], places: Places) -> None:
+    def __init__(self, examination: Examination, part: tuple[int, int], places: Places, clear: bool) -> None:
         claim: Claim = examination.claim
         known = examination.known
         self.part = part
@@ -113,6 +116,8 @@ class _Part:
         x = examination.numeric.given.vector[self.leaf.slice].astype(np.float64)
         self.x = np.tile(x, self.out.stop - self.out.start)
         self.size = self.x.size
+        self.clear = np.full(self.size, clear)
+        self.clear[self.flat] = False
         names = [name for name in (self.out.name, self.leaf.name) if name]
         self.name = " by ".join(names) or f"the {claim.word}"
 
@@ -126,7 +131,7 @@ class _Part:
                 return Kind(text, where, self.part, mended, inside)
         for where, inside in self.scopes():
             if where and not inside.all() and self.wrong.sum() > 1:
-                return Kind("all that are wrong are", where, self.part, None, inside)
+                return Kind("all that are wrong are", where, self.part, None, inside, certain=False)
         return self.another_point()
 
     def scopes(self) -> list[tuple[str, Mask]]:
@@ -171,9 +176,14 @@ class _Part:
             found = rule(at)
             if found is not None:
                 text, mended = found
-                if mended is not None and self.block is not None:
-                    mended = np.where(inside, mended, self.block).reshape(self.out.stop - self.out.start, -1)
-                return text, mended if self.block is not None else None
+                if self.block is None:
+                    return text, None
+                if mended is None:  # what is right and 0 is missing nowhere
+                    return None if (self.clear & inside & (self.block != 0)).any() else (text, None)
+                mended = np.where(inside, mended, self.block)
+                if (np.abs(mended - self.block) > self.within.max())[self.clear].any():
+                    continue
+                return text, mended.reshape(self.out.stop - self.out.start, -1)
         return None
 
     def fits(self, at: Mask, expected: Floats) -> bool:
@@ -247,7 +257,7 @@ class _Part:
         text = (
             f"nearly all are off, yet alike (cosine {alike:.3f}): that of another point (stale), or a term is missing"
         )
-        return Kind(text, f"in {self.name}", self.part, None, np.ones(self.size, bool))
+        return Kind(text, f"in {self.name}", self.part, None, np.ones(self.size, bool), certain=False)
 
 
 def _simple(ratio: float, blur: float) -> float | None:

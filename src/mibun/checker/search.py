@@ -30,8 +30,10 @@ CHANCE: Final = 1e-4
 #: Wrong columns that are looked at before the search gives up, and those after which one kind of mistake is tried.
 FOUND: Final = 24
 PAUSES: Final = (3, 6, 12, 24)
-#: Evaluations of a search without a budget; of one column, and of one direction where there is noise.
+#: Evaluations of a search without a budget, of those the most to see more in parts than in all columns together; of one
+#: column, and of one direction where there is noise.
 LIMIT: Final = 6000
+PARTS: Final = 2000
 COLUMN: Final = 12
 DIRECTION: Final = 20
 #: A part is split into some more parts than it seems to need.
@@ -43,14 +45,12 @@ class Search:
 
     Attributes
     ----------
-    tests : list of Test
-        Those that were passed, by all columns but the ones that were looked at one by one.
-    passed : ndarray of bool
-        The columns that passed.
+    passed : list of tuple
+        Columns, and the tests that they passed; all but those that were looked at one by one, where it did not end.
     looked : list of int
         The columns that were looked at one by one.
-    blurred : list of tuple
-        Columns for which no direction decided anything, with the test that shows it.
+    blurred : list of Test
+        Those of `passed` that decide nothing, for the doubt is too large.
     ended : str
         Why the search stopped before all was clear; empty if it did not.
     explained : list of Kind
@@ -60,10 +60,9 @@ class Search:
     def __init__(self, examination: Examination, directions: Directions) -> None:
         self.examination, self.directions = examination, directions
         self.claim, self.numeric = examination.claim, examination.numeric
-        self.tests: list[Test] = []
-        self.blurred: list[tuple[Places, Test]] = []
+        self.passed: list[tuple[Places, list[Test]]] = []
+        self.blurred: list[Test] = []
         self.queue: list[Places] = []
-        self.passed = np.zeros(self.claim.ins.size, bool)
         self.looked: list[int] = []
         self.ended = ""
         self.explained: list[Kind] = []
@@ -76,15 +75,13 @@ class Search:
             self._survey(self.active())
             if self.ended and not self.explained and self._affordable(COLUMN * self.active().size):
                 self._look(self.active())
-                self.ended, self.tests, self.blurred = "", [], []
+                self.ended, self.passed, self.blurred = "", [], []
         except Spent:
             self.ended = "the budget ended"
 
     def active(self) -> Places:
         """Give the columns that were not looked at one by one."""
-        finite = self._finite()
-        finite[self.looked] = False
-        return np.flatnonzero(finite)
+        return np.setdiff1d(np.flatnonzero(self._finite()), self.looked)
 
     def _finite(self) -> NDArray[np.bool_]:
         """Tell which columns have finite entries."""
@@ -97,20 +94,20 @@ class Search:
         while self.queue and not self._watch():
             part = self.queue.pop(0)
             tests = self._clear(part)
-            if not tests:
-                continue
             part = np.setdiff1d(part, self.looked)  # what was looked at on the way has passed no test
+            if not tests or not part.size:
+                continue
             hidden = self._hidden(part, tests)
             count = self._parts(part, tests) if hidden.size == part.size else 1
-            if count > 1 and self._affordable(count * FEWEST * DIRECTION):
+            if count > 1:
                 self.queue += np.array_split(part, count)
                 continue
-            self.tests += tests
-            self.passed[part] = True
             if 0 < hidden.size < part.size and part.size == columns.size:
                 self.queue.append(hidden)  # parameters of small entries, which others hide
-            elif not any(test.resolved.all() for test in tests):
-                self.blurred.append((part, min(tests, key=lambda test: float(test.doubt.max()))))
+                part = np.setdiff1d(part, hidden)
+            self.passed.append((part, tests))
+            if not any(test.resolved.all() for test in tests):
+                self.blurred.append(min(tests, key=lambda test: float(test.doubt.max())))
 
     def _clear(self, columns: Places) -> list[Test]:
         """Test columns until a few directions in a row pass; look at those that do not; give the tests."""
@@ -140,21 +137,34 @@ class Search:
 
     def _hidden(self, columns: Places, tests: list[Test]) -> Places:
         """Give the columns of parameters in which a mistake that is not tolerated could hide."""
-        hidden = (self.directions.chances(tests) > CHANCE).any(axis=0)
+        hidden = np.any(self.directions.chances(tests) > CHANCE, axis=0)
         return columns[hidden[self.claim.parameter(columns)]]
 
     def _parts(self, columns: Places, tests: list[Test]) -> int:
-        """Say how many parts are small enough: noise along a direction falls like the root of its length."""
-        touched = np.unique(self.claim.parameter(columns))
+        """Say into how many parts to split columns in which noise hides a mistake; 1 where that does not help.
+
+        Noise along a direction falls like the root of its length at least, but by how much shows only a trial.
+        """
         best = np.min([test.threshold for test in tests], axis=0)
-        for wanted in (self.directions.tolerance[:, touched], self.directions.coarse[:, touched]):
-            with np.errstate(all="ignore"):
-                ratio = np.where(wanted > 0, 4 * best[:, None] / wanted, 0.0).max()
+        spare = PARTS if self.numeric.left is None else min(PARTS, self.numeric.left)
+        most = min(columns.size, spare // (FEWEST * DIRECTION))
+        for wanted in (self.directions.tolerance, self.directions.coarse):
+            ratio = self._ratio(columns, best, wanted)
             if ratio <= 1.0:
                 return 1
-            if ratio**2 <= columns.size:
-                return min(math.ceil(MARGIN * ratio**2), columns.size)
+            count = min(math.ceil(MARGIN * ratio**2), most) if ratio < most else most
+            if count > 1:
+                part = np.array_split(columns, count)[0]
+                test = self.directions.test(part, self.directions.drawn(part))
+                if self._ratio(part, test.doubt, wanted) <= 1.0:
+                    return count
         return 1
+
+    def _ratio(self, columns: Places, doubt: Floats, wanted: Floats) -> float:
+        """Say how many times larger a mistake must be to be seen for sure than is wanted."""
+        wanted = wanted[:, np.unique(self.claim.parameter(columns))]
+        with np.errstate(all="ignore"):
+            return float(np.where(wanted > 0, 4 * doubt[:, None] / wanted, 0.0).max())
 
     def _look(self, columns: Places) -> int:
         """Differentiate columns one by one; tell how many have mistakes."""
