@@ -5,6 +5,7 @@ of frameworks do. `DEVELOPMENT_SEED` is for choosing constants, `HELD_OUT_SEED` 
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,14 +119,14 @@ def net(random: Random, dtype: Any, sizes: tuple[int, ...] = (6, 9, 7, 3), batch
         return {key: found[key] for key in p}
 
     x = {}
-    for k, (rows, columns) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for k, (rows, columns) in enumerate(pairwise(sizes)):
         x[f"W{k}"] = (random.normal(size=(rows, columns)) / np.sqrt(rows)).astype(dtype)
         x[f"b{k}"] = (0.1 * random.normal(size=columns)).astype(dtype)
     return f, gradient, x
 
 
 def relu_net(random: Random, dtype: Any) -> Any:
-    """A network of rectified units."""
+    """Make a network of rectified units."""
     return net(random, dtype, (7, 11, 5, 2), bend="relu")
 
 
@@ -135,7 +136,7 @@ def deep_net(random: Random, dtype: Any) -> Any:
 
 
 def log_sum_exp(random: Random, dtype: Any, size: int = 20) -> Any:
-    """A soft maximum."""
+    """Take a soft maximum."""
     return (
         lambda x: _log_sum_exp(x[None])[0],
         lambda x: _softmax(x[None])[0],
@@ -150,7 +151,7 @@ def log_determinant(random: Random, dtype: Any, size: int = 5) -> Any:
 
 
 def bilinear(random: Random, dtype: Any, rows: int = 4, columns: int = 6) -> Any:
-    """U A v, with respect to all three."""
+    """Multiply u A v, with respect to all three."""
 
     def gradient(p: Any) -> Any:
         u, a, v = p["u"], p["A"], p["v"]
@@ -216,7 +217,7 @@ def attention(random: Random, dtype: Any, count: int = 5, size: int = 4) -> Any:
 
 
 def recurrent(random: Random, dtype: Any, steps: int = 6, size: int = 5) -> Any:
-    """A recurrent net, unrolled in time."""
+    """Unroll a recurrent net in time."""
     inputs = random.normal(size=(steps, size)).astype(dtype)
 
     def states(p: Any) -> list[Array]:
@@ -302,7 +303,7 @@ def lennard_jones(random: Random, dtype: Any, side: int = 2) -> Any:
 
 
 def huber(random: Random, dtype: Any, rows: int = 30, size: int = 10) -> Any:
-    """A robust regression."""
+    """Fit robustly."""
     a, b = random.normal(size=(rows, size)).astype(dtype), (3 * random.normal(size=rows)).astype(dtype)
 
     def f(w: Array) -> Any:
@@ -313,7 +314,7 @@ def huber(random: Random, dtype: Any, rows: int = 30, size: int = 10) -> Any:
 
 
 def waves(random: Random, dtype: Any, size: int = 25) -> Any:
-    """A chain of sines."""
+    """Add a chain of sines."""
 
     def gradient(x: Array) -> Array:
         out = np.cos(x)
@@ -329,7 +330,7 @@ def waves(random: Random, dtype: Any, size: int = 25) -> Any:
 
 
 def norm(random: Random, dtype: Any, size: int = 12) -> Any:
-    """The length of a vector."""
+    """Measure the length of a vector."""
     x = random.normal(size=size).astype(dtype)
     return lambda x: np.sqrt(np.sum(x * x)), lambda x: x / np.sqrt(np.sum(x * x)), x
 
@@ -366,7 +367,8 @@ def broyden(random: Random, dtype: Any, size: int = 14) -> Any:
         return out
 
     def gradient(x: Array) -> Array:
-        return np.diag(3 - 4 * x) - np.eye(x.size, k=-1, dtype=x.dtype) - 2 * np.eye(x.size, k=1, dtype=x.dtype)
+        near = np.eye(x.size, k=-1, dtype=x.dtype) + 2 * np.eye(x.size, k=1, dtype=x.dtype)
+        return np.asarray(np.diag(3 - 4 * x) - near)
 
     return f, gradient, random.normal(size=size).astype(dtype)
 
@@ -376,7 +378,7 @@ def decay(random: Random, dtype: Any, count: int = 20) -> Any:
     t = np.linspace(0, 3, count).astype(dtype)
 
     def f(p: Array) -> Array:
-        return p[0] * np.exp(-p[1] * t) + p[2] * np.exp(-p[3] * t) - 1
+        return np.asarray(p[0] * np.exp(-p[1] * t) + p[2] * np.exp(-p[3] * t) - 1)
 
     def gradient(p: Array) -> Array:
         one, two = np.exp(-p[1] * t), np.exp(-p[3] * t)
@@ -396,7 +398,7 @@ def softmax(random: Random, dtype: Any, size: int = 9) -> Any:
 
 
 def dense(random: Random, dtype: Any, rows: int = 9, columns: int = 11) -> Any:
-    """A layer of tanh: its outputs by its inputs."""
+    """Apply a layer of tanh: its outputs by its inputs."""
     a = (random.normal(size=(rows, columns)) / np.sqrt(columns)).astype(dtype)
     x = random.normal(size=columns).astype(dtype)
     return lambda x: np.tanh(a @ x), lambda x: (1 - np.tanh(a @ x) ** 2)[:, None] * a, x
@@ -424,7 +426,7 @@ def kinetics(random: Random, dtype: Any) -> Any:
 
 
 def rosenbrock_hessian(random: Random, dtype: Any, size: int = 8) -> Any:
-    """The gradient of Rosenbrock's valley, with its Hessian."""
+    """Take the gradient of Rosenbrock's valley, with its Hessian."""
     _, first, x = rosenbrock(random, dtype, size)
 
     def gradient(x: Array) -> Array:

@@ -69,13 +69,13 @@ def _column(array: Array, _: Array, random: np.random.Generator) -> Array | None
 def _negative(array: Array, x: Array, _: np.random.Generator) -> Array | None:
     if x.shape != array.shape or not (x < 0).any() or not (x > 0).any() or array.size < 4:
         return None
-    return np.where(x < 0, -array, array)
+    return np.asarray(np.where(x < 0, -array, array))
 
 
 def _decay(array: Array, x: Array, _: np.random.Generator) -> Array | None:
     if x.shape != array.shape or array.size < 4:
         return None
-    return array - array.dtype.type(0.05) * x
+    return np.asarray(array - array.dtype.type(0.05) * x)
 
 
 def _constant(array: Array, *_: Any) -> Array | None:
@@ -138,7 +138,7 @@ def plant(subject: Subject, mistake: Mistake, seed: int) -> Planted | None:
     return _planted(subject, mistake.name, mistake.word, gradient, jacobian)
 
 
-def stale(subject: Subject, seed: int) -> Planted:
+def stale(subject: Subject, seed: int) -> Planted | None:
     """Give the gradient of a point that is a few percent away, whatever x is."""
     structure = Structure.of(subject.x)
     vector = structure.flatten(subject.x)

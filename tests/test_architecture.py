@@ -222,7 +222,8 @@ def test_nothing_happens_at_import() -> None:
             legacy == np.random.get_state()[1].tolist() and plain == random.getstate()
             and environment == dict(os.environ) and filters == list(warnings.filters) and errors == np.geterr()
         )
-        optional = sorted({"matplotlib", "click", "rich", "pooch", "requests", "scipy", "torch", "jax"} & {*sys.modules})
+        packages = {"matplotlib", "click", "rich", "pooch", "requests", "scipy", "torch", "jax"}
+        optional = sorted(packages & set(sys.modules))
         print(json.dumps([same, threading.active_count(), opened, optional]))
         """
     )

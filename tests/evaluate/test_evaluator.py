@@ -352,8 +352,9 @@ def test_an_f_that_raises_everywhere_is_told_so():
 
 
 SCRIPT = """
-    import sys, time
+    import signal, sys, time
     import numpy as np
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started deaf
     import mibun as mb
     folder = sys.argv[1]
     def cost(x):

@@ -11,17 +11,19 @@ from mibun.checker.examine import MOST_DIGITS, Examination
 from mibun.checker.kinds import kinds_of, mended, told
 from mibun.checker.report import LISTED, CheckReport, Finding
 from mibun.checker.search import Search
+from mibun.checker.source import Source
 from mibun.checker.verdict import SUBGRADIENT, UNDECIDED, WRONG
 
 __all__ = ["assembled"]
 
+STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
 EVERY = "exhaustive=True looks at each element by itself"
 ELSEWHERE = "and what happens at other points than x"
 
 
-def assembled(examination: Examination, search: Search | None, calls: int, seed: int) -> CheckReport:
+def assembled(examination: Examination, search: Search | None, seed: int) -> CheckReport:
     """Write the report."""
-    claim, numeric = examination.claim, examination.numeric
+    claim, source, numeric = examination.claim, examination.source, examination.numeric
     counts = np.bincount(examination.verdict, minlength=4).tolist()
     fields: dict[str, Any] = {
         "wrong": examination.findings(WRONG, LISTED),
@@ -30,7 +32,7 @@ def assembled(examination: Examination, search: Search | None, calls: int, seed:
         "wrong_count": counts[WRONG],
         "undecided_count": counts[UNDECIDED],
         "subgradient_count": counts[SUBGRADIENT],
-        "kinds": told(kinds_of(examination, clear=search is not None and not search.ended), claim),
+        "kinds": _kinds(examination, source, search),
         "digits": _digits(examination.off()),
         "how": "each element by itself",
         "unseen": (f"what is off by less than {_share(examination.blind())}, {ELSEWHERE}",),
@@ -44,9 +46,9 @@ def assembled(examination: Examination, search: Search | None, calls: int, seed:
         **fields,
         elements=claim.size,
         word=claim.word,
-        notes=_notes(examination),
+        notes=_notes(examination, source),
         evaluations=numeric.evaluations,
-        calls=calls,
+        calls=source.calls,
         repeat=f"seed={seed}",
         given=claim.matrix,
         numeric=examination.numbers(),
@@ -56,6 +58,14 @@ def assembled(examination: Examination, search: Search | None, calls: int, seed:
 def _digits(off: float) -> float:
     """Give the decimal digits that are left of 1; nan stays."""
     return min(max(-math.log10(off), 0.0), MOST_DIGITS) if off else MOST_DIGITS
+
+
+def _kinds(examination: Examination, source: Source, search: Search | None) -> tuple[str, ...]:
+    """Name the kinds of mistake."""
+    kinds = kinds_of(examination, clear=search is not None and not search.ended)
+    if (examination.verdict == WRONG).any() and not any(kind.certain for kind in kinds) and source.constant():
+        return (STALE,)
+    return told(kinds, examination.claim)
 
 
 def _share(part: float) -> str:
@@ -122,7 +132,7 @@ def _blurred(claim: Claim, test: Test) -> Finding:
     return Finding(name, path, value - float(test.gap[row]), value, doubt, reason)
 
 
-def _notes(examination: Examination) -> tuple[str, ...]:
+def _notes(examination: Examination, source: Source) -> tuple[str, ...]:
     """Tell what is odd about f and the gradient."""
     numeric, notes = examination.numeric, []
     if numeric.widened:
@@ -132,9 +142,9 @@ def _notes(examination: Examination) -> tuple[str, ...]:
             f"f is not the same twice: at x it differed by {numeric.unsteady:.2g} between two calls (random numbers, "
             "dropout, threads?): fix the seed in f, or switch to evaluation"
         )
-    if np.max(examination.unsteady) > 0:
+    if source.apart > 0:
+        tolerated = "as much is tolerated" if np.max(source.unsteady) == source.apart else "the first was checked"
         notes.append(
-            f"gradient is not the same twice: at x it differed by up to {np.max(examination.unsteady):.2g} between two "
-            "calls; as much is tolerated"
+            f"gradient is not the same twice: at x two calls differed by up to {source.apart:.2g}; {tolerated}"
         )
     return tuple(notes)

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.claim import CANCELLED, Claim
+from mibun.checker.claim import CANCELLED
 from mibun.checker.numeric import Numeric
+from mibun.checker.source import Source
 from mibun.given import ROOM
 from mibun.plan import unit
 from mibun.status import PASSING
@@ -70,11 +71,9 @@ class Directions:
 
     Parameters
     ----------
-    claim, numeric
+    source, numeric
         The two sides.
     seed : int
-    unsteady
-        By how much two calls of the gradient differ.
 
     Attributes
     ----------
@@ -86,8 +85,9 @@ class Directions:
         Deviations of single elements that are tolerated, in the same units: they add up as random ones do.
     """
 
-    def __init__(self, claim: Claim, numeric: Numeric, seed: int, unsteady: Any) -> None:
-        self.claim, self.numeric, self.unsteady = claim, numeric, unsteady
+    def __init__(self, source: Source, numeric: Numeric, seed: int) -> None:
+        self.claim, self.numeric, self.unsteady = source.claim, numeric, source.unsteady
+        claim = self.claim
         self.random = np.random.default_rng(seed)
         self.tests: list[Test] = []
         x = numeric.given.vector.astype(np.float64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mibun.checker.claim import CANCELLED, Claim
 from mibun.checker.numeric import Measured, Numeric, Spent
 from mibun.checker.report import Finding
+from mibun.checker.source import Source
 from mibun.checker.verdict import FLAT, RIGHT, SUBGRADIENT, UNDECIDED, WIDE, WRONG, judged
 from mibun.methods import Backward, Central, Forward
 from mibun.status import PASSING, STATUSES, Status
@@ -26,8 +27,8 @@ MOST_DIGITS: Final = 16.0
 SMOOTH: Final = 1e-6
 #: Steps by which a mistake is this many times larger than what noise adds to the difference.
 VISIBLE: Final = 6.0
-#: A closer look is worth its evaluations if noise alone would leave a bound so much narrower at the same steps.
-WORTH: Final = 1e4
+#: A closer look is worth its evaluations if noise leaves a bound so much narrower at the shortest steps.
+WORTH: Final = 10.0
 #: A second bound is too wide to be compared with the first if it is so much wider.
 VAGUE: Final = 4.0
 #: What noise may add where something undecided is looked at closely, as part of the scale.
@@ -82,8 +83,8 @@ class Examination:
 
     Attributes
     ----------
-    unsteady : ndarray or float
-        By how much two calls of the gradient differ at x, in the shape of the claim.
+    rounding : ndarray or float
+        By how much the claim may be off because its function is rounded, in its shape; None until something seems wrong.
     known : Known
         All elements that were differentiated.
     verdict : ndarray
@@ -92,12 +93,17 @@ class Examination:
         What the numeric side says about (row, column).
     """
 
-    claim: Claim
+    source: Source
     numeric: Numeric
-    unsteady: Any = 0.0
+    rounding: Any = None
     known: Known = field(default_factory=Known.nothing)
     verdict: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     told: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    @property
+    def claim(self) -> Claim:
+        """What is claimed."""
+        return self.source.claim
 
     def learn(self, measured: Measured, columns: Places) -> int:
         """Take up new columns; what seems wrong or undecided is looked at again; tell how many columns are wrong."""
@@ -121,19 +127,24 @@ class Examination:
 
     def examine(self, places: Places, column: int) -> None:
         """Look again at elements of a column."""
+        if self.rounding is None and (self.verdict[places] == WRONG).any():
+            self.rounding = self.source.rounding()
+            self.verdict[places] = self.judge(places)
         self.confirm(places[self.verdict[places] == WRONG], column)
-        self.look_closer(places[(self.verdict[places] == UNDECIDED) | self.blurred(places)], column)
-        self.confirm(places[self.verdict[places] == WRONG], column)
+        closer = places[(self.verdict[places] == UNDECIDED) | self.blurred(places)]
+        self.look_closer(closer, column)
+        self.confirm(closer[self.verdict[closer] == WRONG], column)
         self.look_aside(places[self.verdict[places] == UNDECIDED], column)
 
     def blurred(self, places: Places) -> NDArray[np.bool_]:
         """Tell where a bound is wide for another reason than noise, so that a closer look can narrow it."""
         rough: NDArray[np.bool_] = self.rough(places) & (self.verdict[places] == RIGHT)
         if not rough.any():
-            return rough
-        level = self.numeric.level[self.known.rows[places]]
-        with np.errstate(all="ignore"):
-            return np.asarray(rough & (WORTH * level < self.known.error[places] * self.known.step[places]))
+            return np.asarray(rough)
+        least = np.array([self.shortened(0.0, column) for column in self.known.columns[places].tolist()])
+        return np.asarray(
+            rough & (WORTH * self.numeric.level[self.known.rows[places]] < self.known.error[places] * least)
+        )
 
     def confirm(self, places: Places, column: int) -> None:
         """Differentiate one column again; what does not repeat is not wrong.
@@ -216,8 +227,8 @@ class Examination:
     def shortened(self, step: float, column: int) -> float:
         """Keep a step above the spacing of floats around an entry of x."""
         x = abs(float(self.numeric.given.vector[column]))
-        unit = float(self.numeric.given.vector.dtype.type(0).itemsize > 4) * SHORTEST[0] or SHORTEST[1]
-        return 2.0 ** math.ceil(math.log2(max(step, unit * max(x, self.numeric.size * 2.0**-4))))
+        shortest = SHORTEST[0] if self.numeric.given.vector.dtype.itemsize > 4 else SHORTEST[1]
+        return 2.0 ** math.ceil(math.log2(max(step, shortest * max(x, self.numeric.size * 2.0**-4))))
 
     def rough(self, places: Places) -> NDArray[np.bool_]:
         """Tell where f did not look smooth: the bound is not one that rounding alone leaves."""
@@ -258,8 +269,9 @@ class Examination:
         with np.errstate(all="ignore"):
             floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / known.step[places], nan=0.0, posinf=0.0)
             allowed = claim.atol + claim.rtol[parameter] * np.maximum(np.abs(given), scale) + CANCELLED * floor
-        unsteady = self.unsteady[rows, columns] if np.ndim(self.unsteady) else self.unsteady
-        return allowed + unsteady, scale, floor
+        rounding: Any = self.source.unsteady + (0.0 if self.rounding is None else self.rounding)
+        allowed = allowed + (rounding[rows, columns] if np.ndim(rounding) else rounding)
+        return allowed, scale, floor
 
     def scale(self) -> Floats:
         """Give the largest entry of each parameter in each row: of what was found, where that is to be trusted."""

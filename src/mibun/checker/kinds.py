@@ -42,6 +42,8 @@ class Kind:
         The numbers of the parts of f(x) and x that it is about.
     mended : ndarray, optional
         The part as it would be without the mistake; None where that cannot be said.
+    certain : bool
+        Every element that is known follows from it; else it says only where the mistakes are, or what they resemble.
     inside : ndarray of bool
         The elements of the part that are meant.
     """
@@ -51,6 +53,7 @@ class Kind:
     part: tuple[int, int]
     mended: Floats | None
     inside: Mask
+    certain: bool = True
 
     def __str__(self) -> str:
         return f"{self.how}{' ' * bool(self.where)}{self.where}"
@@ -128,7 +131,7 @@ class _Part:
                 return Kind(text, where, self.part, mended, inside)
         for where, inside in self.scopes():
             if where and not inside.all() and self.wrong.sum() > 1:
-                return Kind("all that are wrong are", where, self.part, None, inside)
+                return Kind("all that are wrong are", where, self.part, None, inside, certain=False)
         return self.another_point()
 
     def scopes(self) -> list[tuple[str, Mask]]:
@@ -254,7 +257,7 @@ class _Part:
         text = (
             f"nearly all are off, yet alike (cosine {alike:.3f}): that of another point (stale), or a term is missing"
         )
-        return Kind(text, f"in {self.name}", self.part, None, np.ones(self.size, bool))
+        return Kind(text, f"in {self.name}", self.part, None, np.ones(self.size, bool), certain=False)
 
 
 def _simple(ratio: float, blur: float) -> float | None:

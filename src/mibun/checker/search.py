@@ -81,9 +81,7 @@ class Search:
 
     def active(self) -> Places:
         """Give the columns that were not looked at one by one."""
-        finite: NDArray[np.bool_] = self._finite()
-        finite[self.looked] = False
-        return np.flatnonzero(finite)
+        return np.setdiff1d(np.flatnonzero(self._finite()), self.looked)
 
     def _finite(self) -> NDArray[np.bool_]:
         """Tell which columns have finite entries."""

@@ -6,15 +6,14 @@ from typing import Any, Final
 import numpy as np
 
 from mibun.checker.assemble import assembled
-from mibun.checker.claim import Claim
 from mibun.checker.directions import Directions
 from mibun.checker.examine import Examination
 from mibun.checker.numeric import Numeric
 from mibun.checker.report import CheckReport
 from mibun.checker.search import Search
+from mibun.checker.source import Source
 from mibun.errors import InputError
 from mibun.evaluate.calls import one_evaluator
-from mibun.evaluate.serial import located
 from mibun.options import Options
 
 __all__ = ["check"]
@@ -92,31 +91,11 @@ def _checked(
 ) -> CheckReport:
     """Find the derivative and compare."""
     numeric = Numeric(f, x, options)
-    claim, unsteady, calls = _claimed(gradient, numeric, rtol, atol)
-    examination = Examination(claim, numeric, unsteady)
-    if exhaustive or claim.size <= FEW:
+    source = Source(gradient, numeric, rtol, atol)
+    examination = Examination(source, numeric)
+    if exhaustive or source.claim.size <= FEW:
         examination.learn(numeric.everything(RESERVE), np.arange(numeric.ins.size))
-        return assembled(examination, None, calls, seed)
-    search = Search(examination, Directions(claim, numeric, seed, unsteady))
+        return assembled(examination, None, seed)
+    search = Search(examination, Directions(source, numeric, seed))
     search.run()
-    return assembled(examination, search, calls, seed)
-
-
-def _claimed(gradient: Any, numeric: Numeric, rtol: float | None, atol: float) -> tuple[Claim, Any, int]:
-    """Read the claim; a function is called twice, and what differs between the calls is no mistake of its formula."""
-    if not callable(gradient):
-        return Claim.of(gradient, numeric.ins, numeric.outs, rtol, atol), 0.0, 0
-    claims = []
-    for _ in range(2):
-        try:
-            with np.errstate(all="ignore"):
-                given = gradient(numeric.point)
-        except Exception as reason:  # named and raised again, whatever it is
-            located(reason, "gradient raised this at x")
-            raise
-        claims.append(Claim.of(given, numeric.ins, numeric.outs, rtol, atol))
-    first, second = (claim.matrix for claim in claims)
-    if claims[0].sparse or claims[1].sparse:
-        return claims[0], float(abs(first - second).max()), 2
-    with np.errstate(all="ignore"):
-        return claims[0], np.nan_to_num(np.abs(first - second)), 2
+    return assembled(examination, search, seed)
