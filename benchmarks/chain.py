@@ -2,12 +2,12 @@
 
     python benchmarks/chain.py [--quick] [--write]
 
-- the book's network 784-50-10 in plain NumPy with six activations, a batch of 100, beside PyTorch, forward and backward;
+- the book's network 784-50-10 in plain NumPy with six activations, a batch of 100, forward and backward, beside PyTorch;
 - the twelve functions of `recorded.py`;
 - the overhead of one recorded operation on arrays of 10 numbers.
 
-Every contender runs in its own process, on one thread, several times in turn; what is shown is the lower quartile of its
-calls in the best of the rounds, for whatever else the machine does only adds. JAX is timed after compilation. The
+Every contender runs in its own process, on one thread, several times in turn; what is shown is the lower quartile of
+its calls in the best of the rounds, for whatever else the machine does only adds. JAX is timed after compilation. The
 gradient of mibun is timed as plain numbers (`mb.chain.value_and_gradient`), as the other libraries give them, and the
 price of bounds and of verifying stands in columns of its own. Errors are relative to the largest entry of the gradient.
 `--write` puts the report into benchmarks/results/chain.md.

@@ -100,7 +100,7 @@ def gaussian_process(np_: Any, special: Any) -> Any:
         kernel = np_.exp(p[5]) * np_.exp(-0.5 * distances) + np_.exp(p[6]) * like(np.eye(60), p)
         factor = np_.linalg.cholesky(kernel)
         half = np_.linalg.solve(factor, like(OUT, p))
-        return 0.5 * np_.sum(half**2) + np_.sum(np_.log(np_.diagonal(factor)))
+        return 0.5 * np_.sum(half**2) + np_.sum(np_.log(np_.diag(factor)))
 
     return f
 

@@ -24,6 +24,8 @@ OPTIONS: Final = """
     method : str or method value
         "adaptive" finds the step and bounds the error. "forward", "backward", "central" have a fixed step and "complex"
         a complex one; their error is an estimate. A value such as ``Central(accuracy=4, step=1e-3)`` has settings.
+        "chain", of gradient, jacobian, vjp and hessian, records an f that is written with NumPy, and costs a few
+        evaluations for any number of entries; without bounds, noise, budget, vectorized (`mibun.chain`).
     rtol, atol : float, optional
         Stop when error <= atol + rtol·|value|. Default: as good as floats allow.
     bounds : (lower, upper), optional

@@ -33,7 +33,7 @@ STEP: Final = 2.0**-17
 #: Half-ulps that a value of an unknown function may be off.
 ROUNDED: Final = 8.0
 #: Largest bend beside the largest rise: about the step over the length on which f changes, the square of which is lost.
-BEND: Final = 2.0**-16
+BEND: Final = 2.0**-17
 #: Half an ulp of 1.
 UNIT: Final = 2.0**-53
 #: Steps of the extrapolated differences, from wide to narrow.

@@ -251,7 +251,7 @@ def _plain_key(part: Any) -> Any:
 #: Functions that move the entries of their first argument, whatever else is given to them.
 MOVES: Final = """
     flip fliplr flipud roll rot90 rollaxis repeat tile diag diagonal diagflat tril triu resize delete array_split split
-    vsplit hsplit dsplit take compress extract trim_zeros permute_dims matrix_transpose unstack
+    vsplit hsplit dsplit take compress extract trim_zeros matrix_transpose unstack
 """.split()  # noqa: SIM905
 
 

@@ -3,6 +3,7 @@
 All but matmul are an einsum: linear in each operand, so that its adjoint is an einsum of the cotangent with the others.
 """
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any, Final
@@ -25,8 +26,7 @@ class Einsum(Rule):
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Multiply and sum."""
-        terms, result = options
-        return np.einsum(f"{','.join(terms)}->{result}", *values, optimize=len(values) > 2)
+        return contracted(*options, *values)
 
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Multiply the cotangent with all other operands."""
@@ -44,7 +44,7 @@ class Einsum(Rule):
         own = "".join(dict.fromkeys(terms[place]))
         there = set(result).union(*others)
         known = "".join(name for name in own if name in there)
-        part = np.einsum(f"{','.join([result, *others])}->{known}", g, *factors, optimize=len(factors) > 1)
+        part = contracted((result, *others), known, g, *factors)
         lengths = dict(zip(terms[place], np.shape(values[place]), strict=True))
         part = np.reshape(part, [part.shape[known.index(name)] if name in known else 1 for name in own])
         part = np.broadcast_to(part, [max(n, lengths[name]) for n, name in zip(part.shape, own, strict=True)])
@@ -89,6 +89,17 @@ class Einsum(Rule):
 
 
 EINSUM: Final = Einsum()
+#: Products from which on it pays to look for a way through products of matrices.
+MANY: Final = 2**15
+
+
+def contracted(terms: Sequence[str], result: str, *values: Any) -> Any:
+    """Multiply and sum, by products of matrices where that is faster."""
+    lengths = {
+        name: n for term, value in zip(terms, values, strict=True) for name, n in zip(term, value.shape, strict=True)
+    }
+    many = math.prod(lengths.values()) > MANY and len(values) > 1
+    return np.einsum(f"{','.join(terms)}->{result}", *values, optimize=many)
 
 
 @handles(np.einsum)

@@ -113,6 +113,8 @@ def handles(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
 
     def register(handler: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
+            if function in FUNCTIONS:
+                raise ValueError(f"{function} has a handler already")
             FUNCTIONS[function] = handler
         return handler
 
