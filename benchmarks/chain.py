@@ -2,7 +2,7 @@
 
     python benchmarks/chain.py [--quick] [--write]
 
-- the book's network 784-50-10 in plain NumPy with six activations, a batch of 100, forward and backward, beside PyTorch;
+- the book's network 784-50-10 in plain NumPy, six activations, a batch of 100, forward and backward, beside PyTorch;
 - the twelve functions of `recorded.py`;
 - the overhead of one recorded operation on arrays of 10 numbers.
 
@@ -224,7 +224,8 @@ def time_cell(value: float) -> str:
 
 def network_section(found: Found) -> Section:
     """Compare the book's network with PyTorch."""
-    rows, ratios = [], {dtype: [] for dtype in DTYPES}  # type: dict[str, list[float]]
+    rows: list[list[str]] = []
+    ratios: dict[str, list[float]] = {dtype: [] for dtype in DTYPES}
     for dtype in DTYPES:
         for name in ACTIVATIONS:
             key = f"{dtype} {name}"
