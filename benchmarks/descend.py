@@ -148,8 +148,8 @@ def scipy_section(method: str, surfaces: Sequence[Surface], count: int) -> Secti
     targets.append(Target(f"{method}, rtol 1e-6: evaluations / 3-point", "at most 2.5", figure(cost), cost <= 2.5))
     title = f"SciPy's {method}, {len(surfaces)} functions from {count} points each"
     text = (
-        f"{table(heads, rows)}\n\nWhere f is not 0 at its minimum, its rounding ends the line search before a gradient of "
-        "ten digits and one of fourteen make a difference; which of them ends at the smaller gradient is chance there."
+        f"{table(heads, rows)}\n\nWhere f is not 0 at its minimum, its rounding ends the line search before a gradient "
+        "of ten digits and one of fourteen make a difference; which of them ends at the smaller one is chance there."
     )
     return Section(title, text if method != "least_squares" else table(heads, rows), targets)
 
