@@ -105,6 +105,10 @@ def minimized(surface: Surface, start: Array, way: str, method: str, tight: bool
     return End(float(np.linalg.norm(surface.gradient(found.x))), count)
 
 
+def _alike(one: float, other: float) -> bool:
+    return one == other or abs(one - other) <= 0.1 * max(one, other) or max(one, other) < 1e-14
+
+
 def scipy_section(method: str, surfaces: Sequence[Surface], count: int) -> Section:
     """Compare all ways of one method."""
     ends: dict[str, list[End]] = {way: [] for way in WAYS}
@@ -119,7 +123,7 @@ def scipy_section(method: str, surfaces: Sequence[Surface], count: int) -> Secti
     for way in WAYS:
         pairs = list(zip(own, ends[way], strict=True))
         smaller = sum(a.slope < b.slope for a, b in pairs) / len(own)
-        same = sum(a.slope == b.slope or abs(a.slope - b.slope) < 1e-14 for a, b in pairs) / len(own)
+        same = sum(_alike(a.slope, b.slope) for a, b in pairs) / len(own)
         ratio = median(b.evaluations / a.evaluations for a, b in zip(usual["3-point"], usual[way], strict=True))
         middle, most = np.quantile([end.slope for end in ends[way]], [0.5, 0.9])
         evaluations = [figure(median(end.evaluations for end in runs[way])) for runs in (ends, usual)]
@@ -130,7 +134,7 @@ def scipy_section(method: str, surfaces: Sequence[Surface], count: int) -> Secti
         "true gradient at the end, median",
         "p90",
         "mibun's is smaller",
-        "as small (to 1e-14)",
+        "within 10 %, or below 1e-14",
         "evaluations, median",
         "with SciPy's tolerances",
         "x those of 3-point, median",
@@ -143,7 +147,11 @@ def scipy_section(method: str, surfaces: Sequence[Surface], count: int) -> Secti
     cost = float(rows[1][-1])
     targets.append(Target(f"{method}, rtol 1e-6: evaluations / 3-point", "at most 2.5", figure(cost), cost <= 2.5))
     title = f"SciPy's {method}, {len(surfaces)} functions from {count} points each"
-    return Section(title, table(heads, rows), targets)
+    text = (
+        f"{table(heads, rows)}\n\nWhere f is not 0 at its minimum, its rounding ends the line search before a gradient "
+        "of ten digits and one of fourteen make a difference; which of them ends at the smaller one is chance there."
+    )
+    return Section(title, text if method != "least_squares" else table(heads, rows), targets)
 
 
 def sections(quick: bool) -> Iterator[Section]:
@@ -151,7 +159,7 @@ def sections(quick: bool) -> Iterator[Section]:
     yield classic_section([case for case in CLASSIC if not quick or case.name != "Rosenbrock"])
     yield random_section(140 if quick else 700)
     surfaces = [surface for surface in (*DEVELOPMENT, *HELD_OUT) if surface.name not in ENDLESS]
-    count = 1 if quick else 3
+    count = 1 if quick else 2
     for method in ("BFGS", "L-BFGS-B"):
         yield scipy_section(method, surfaces, count)
     yield scipy_section("least_squares", [surface for surface in surfaces if surface.name in RESIDUALS], count)

@@ -93,7 +93,7 @@ def descend_command(
     if not as_json:
         told_order(f, x)
     if out is not None or not (as_json or no_picture):
-        saved = _picture(path, f, x, function, out)
+        saved = _picture(path, f, x, out)
         if not as_json:
             click.echo(saved)
     return 0 if path.success else NO_SUCCESS
@@ -128,7 +128,14 @@ def _columns(tree: Any, count: int) -> list[Any]:
     return [np.asarray(part).reshape(count, -1) for part in structure.parts(tree)]
 
 
-def _picture(path: Path, f: Callable[[Any], Any], x: Any, name: str, out: str | None) -> str:
+def _of_vectors(f: Callable[[Any], Any], structure: Structure) -> Callable[[Any], Any]:
+    """Let f take its one or two numbers as a number or a vector, as a picture gives them."""
+    if structure.kind == "number" or (structure.kind == "array" and structure.leaves[0].shape == (2,)):
+        return f
+    return lambda point: f(structure.unflatten(np.array(point, np.float64).reshape(-1)))
+
+
+def _picture(path: Path, f: Callable[[Any], Any], x: Any, out: str | None) -> str:
     """Save the picture of the way, and say where it is, or why there is none."""
     structure = Structure.of(x)
     if structure.size > 2:
@@ -139,14 +146,10 @@ def _picture(path: Path, f: Callable[[Any], Any], x: Any, name: str, out: str | 
     if draw_path is None:
         return "No picture: mibun.draw has no path."
     points = np.concatenate(_columns(path.points, len(path.losses)), axis=1)
-
-    def flat(point: Any) -> Any:
-        return f(structure.unflatten(np.array(point, np.float64).reshape(-1)))
-
-    flat.__name__ = name.strip()
+    drawn = replace(path, points=points if structure.size == 2 else points[:, 0])
     try:
         with prints_apart():
-            picture = draw_path(replace(path, points=points if structure.size == 2 else points[:, 0]), flat)
+            picture = draw_path(drawn, _of_vectors(f, structure))
             file = File(out) if out is not None else _free(File(PICTURE))
             picture.axes.figure.savefig(file)
     except (MibunError, OSError, ValueError) as error:

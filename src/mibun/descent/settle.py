@@ -44,11 +44,15 @@ def still(course: Course) -> bool:
         return _still_sampled(course)
     if course.tolerance is not None and course.slope <= course.tolerance:
         return True
-    known = course.curvatures(WINDOW)
-    grain = float(known.max()) * course.grain if known.size and known.max() > 0 else 0.0
-    floor = look.floor[free] + grain
+    floor = look.floor[free] + _grain(course)
     # an infinite error says that nothing is known, unless noise explains it
     return bool((np.abs(look.gradient[free]) <= floor).all()) and (look.noisy or bool(np.isfinite(floor).all()))
+
+
+def _grain(course: Course) -> float:
+    """Say by how much the slope differs between neighbouring floats of x."""
+    known = course.curvatures(WINDOW)
+    return float(known.max()) * course.grain if known.size and known.max() > 0 else 0.0
 
 
 def _still_sampled(course: Course) -> bool:
@@ -284,7 +288,8 @@ def _zero(course: Course) -> str:
         return f"{small}, below the tolerance {course.tolerance!r}"
     if course.slope <= course.doubt:
         return f"{small}, so 0 within its error"
-    return f"{small}, as near to 0 as floats of x come" if course.slope < 1e-6 * course.size else small
+    near = course.slope <= course.doubt + _grain(course) * math.sqrt(course.free.sum())
+    return f"{small}, as near to 0 as floats of x come" if near else small
 
 
 def _way(landscape: Landscape, direction: Vector) -> str:
