@@ -579,3 +579,26 @@ def test_a_stack_that_is_stored_in_part_is_not_evaluated_as_a_whole(tmp_path):
     assert max(rows) < whole
     assert same(first, run())
     assert rows == []
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_an_f_that_exits_in_a_worker_exits(vectorized):
+    def exits(x):
+        if (x[..., 2] != X[2]).any():
+            sys.exit(3)
+        return wavy_stack(x) if vectorized else wavy(x)
+
+    with pytest.raises(SystemExit) as caught:
+        mb.gradient(exits, X, vectorized=vectorized, workers=1)
+    assert caught.value.code == 3
+    assert "in exits" in caught.value.__notes__[0]
+
+
+def test_a_store_stays_where_it_was_when_the_folder_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    with mb.Evaluator(store="a.db", name="f", progress=False) as evaluator:
+        monkeypatch.chdir("other")
+        mb.gradient(wavy, X, evaluator=evaluator)
+    assert (tmp_path / "a.db").exists()
+    assert not (tmp_path / "other" / "a.db").exists()

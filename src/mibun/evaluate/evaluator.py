@@ -104,12 +104,11 @@ class Evaluator:
             raise InputError(f"name={name!r} without a store; write store='plant.db' or the like, or no name")
         self._crew: Crew = crew(workers, retries=retries, timeout=timeout)
         self._store: Any = None
-        self._keeps = (store, name)
+        self._keeps: Any = None
         if store is not None:
             from mibun.evaluate.store import checked_name, store_path
 
-            store_path(store)
-            checked_name(name, store)
+            self._keeps = store_path(store), checked_name(name, store)
         self._patient = on_error == "status"
         used = workers is not None or store is not None or timeout is not None
         self._progress = used if progress is None else progress
@@ -164,12 +163,11 @@ class Evaluator:
             raise InputError(
                 "vectorized=True with a callable in workers, which gets lists of single points; leave one of them away"
             )
-        run = None
-        store, name = self._keeps
-        if store is not None:
+        run, (_, name) = None, self._keeps or (None, "")
+        if self._keeps is not None:
             from mibun.evaluate.store import Store
 
-            self._store = self._store or Store(store, name)
+            self._store = self._store or Store(*self._keeps)
             run = self._store.run(None if isinstance(self._crew, Batch) else f, stacklevel=STACK)
-        line = ProgressLine(name or "") if self._progress else None
+        line = ProgressLine(name) if self._progress else None
         return Session(self._crew, Shipped(f), self.counts, run, line, self._patient, self._taken)
