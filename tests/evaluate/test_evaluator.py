@@ -468,6 +468,7 @@ def test_another_source_under_a_name_is_warned_of(tmp_path):
         ({"workers": "four"}, "a text means nothing here"),
         ({"workers": 2, "evaluator": 3}, "workers and evaluator are both given"),
         ({"evaluator": 8}, "a number of processes is workers=4"),
+        ({"evaluator": mb.Evaluator}, "expected an Evaluator"),
         ({"workers": lambda points: [], "vectorized": True}, "leave one of them away"),
         ({"workers": lambda points: []}, "1 points and returned 0 values"),
     ],
@@ -529,8 +530,9 @@ def test_an_evaluator_serves_one_call_at_a_time():
         slow = thread.submit(mb.gradient, lambda x: time.sleep(0.05) or wavy(x), X[:2], evaluator=evaluator)
         while not evaluator.counts.calls:
             time.sleep(0.01)
-        with pytest.raises(InputError, match="another thread"):
-            mb.gradient(wavy, X, evaluator=evaluator)
+        for use in (lambda: mb.gradient(wavy, X, evaluator=evaluator), evaluator.close):
+            with pytest.raises(InputError, match="another thread"):
+                use()
         assert same(mb.gradient(wavy, X[:2]), slow.result())
 
 

@@ -138,7 +138,7 @@ def calling(f: Callable[[Any], Any], options: Wanted) -> Calls:
         from mibun.evaluate.evaluator import Evaluator
 
         own = evaluator = Evaluator(workers)
-    elif not hasattr(evaluator, "session"):
+    elif isinstance(evaluator, type) or not hasattr(evaluator, "session"):
         raise InputError(
             f"evaluator is {evaluator!r}; expected an Evaluator(workers=..., store=...); a number of processes is "
             "workers=4"

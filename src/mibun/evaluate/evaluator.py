@@ -140,11 +140,22 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """End the processes and close the store. Executors of others stay open; the next use starts all anew."""
-        self._crew.close()
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        """End the processes and close the store. Executors of others stay open; the next use starts all anew.
+
+        Raises
+        ------
+        InputError
+            If a call in another thread has the evaluator.
+        """
+        if not self._taken.acquire(blocking=False):
+            raise InputError("the evaluator is at work for a call in another thread; close it when that has ended")
+        try:
+            self._crew.close()
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+        finally:
+            self._taken.release()
 
     def session(self, f: Callable[[Any], Any], vectorized: bool = False) -> Session:
         """Begin the evaluations of one call of a verb.
