@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 import mibun as mb
 from mibun.errors import InputError, MissingDependency, SourceChanged, WorkerError
-from mibun.evaluate import progress, session
+from mibun.evaluate import here, progress, session
 from mibun.evaluate.here import Here
+from mibun.evaluate.store import Run
 
 X = np.linspace(0.1, 3.0, 6)
 
@@ -99,8 +100,7 @@ class Shuffled(Here):
         self.kept = []
 
     def arrived(self, seconds=None):
-        while (self._waiting and self.random.random() < 0.7) or (not self.kept and self._waiting):
-            self.kept += super().arrived()
+        self.kept += super().arrived()
         self.random.shuffle(self.kept)
         count = self.random.randint(1, max(1, len(self.kept)))
         given, self.kept = self.kept[:count], self.kept[count:]
@@ -375,10 +375,10 @@ def started(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def rows_of(folder: Path) -> int:
-    if not (folder / "plant.db").exists():
+def rows_of(store: Path) -> int:
+    if not store.exists():
         return 0
-    with closing(sqlite3.connect(folder / "plant.db")) as database:
+    with closing(sqlite3.connect(store)) as database:
         try:
             return int(database.execute("SELECT count(*) FROM evaluations").fetchone()[0])
         except sqlite3.OperationalError:  # not made yet
@@ -390,32 +390,32 @@ def test_a_killed_run_goes_on_where_it_was(seed, tmp_path):
     moment = random.Random(seed)
     for _ in range(3):
         process = started(tmp_path)
-        before = rows_of(tmp_path)
-        while process.poll() is None and rows_of(tmp_path) < before + moment.randint(3, 12):
+        before = rows_of(tmp_path / "plant.db")
+        while process.poll() is None and rows_of(tmp_path / "plant.db") < before + moment.randint(3, 12):
             time.sleep(0.005)
         process.kill()
         process.communicate()
     time.sleep(0.3)  # workers end with their parent
-    stored = rows_of(tmp_path)
+    stored = rows_of(tmp_path / "plant.db")
     process = started(tmp_path)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.strip() == repr(mb.gradient(wavy, X).to_dict())
     calls = (tmp_path / "calls").read_bytes()
     points = [calls[i : i + 48] for i in range(0, len(calls) - 47, 48)]
-    assert rows_of(tmp_path) == mb.gradient(wavy, X).evaluations >= stored > 0
+    assert rows_of(tmp_path / "plant.db") == mb.gradient(wavy, X).evaluations >= stored > 0
     # what was stored is never evaluated again: at most two points are under way at each of the three kills
     assert len(points) <= len(set(points)) + 6
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
     process = started(tmp_path)
-    while rows_of(tmp_path) < 4:
+    while rows_of(tmp_path / "plant.db") < 4:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    kept = rows_of(tmp_path)
+    kept = rows_of(tmp_path / "plant.db")
     assert err.rstrip().endswith(
         f"points are kept in {tmp_path}/plant.db under 'cost'; the same call goes on from there"
     )
@@ -604,3 +604,42 @@ def test_a_store_stays_where_it_was_when_the_folder_changes(tmp_path, monkeypatc
         mb.gradient(wavy, X, evaluator=evaluator)
     assert (tmp_path / "a.db").exists()
     assert not (tmp_path / "other" / "a.db").exists()
+
+
+def test_fast_points_share_transactions_and_slow_ones_do_not(tmp_path, monkeypatch):
+    records = []
+
+    def record(run, keys, outcomes):
+        records.append(len(keys))
+        return real(run, keys, outcomes)
+
+    real = Run.record
+    monkeypatch.setattr(Run, "record", record)
+    monkeypatch.setattr(here, "MOMENT", 60.0)
+    with mb.Evaluator(store=tmp_path / "a.db", name="f", progress=False) as evaluator:
+        fast = mb.gradient(wavy, X, evaluator=evaluator)
+        assert sum(records) == fast.evaluations > 4 * len(records)
+        records.clear()
+        monkeypatch.setattr(here, "MOMENT", 0.0)
+        mb.gradient(wavy, X + 1.0, evaluator=evaluator)
+        assert set(records) == {1}
+
+
+def test_what_was_done_before_an_interrupt_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(here, "MOMENT", 60.0)
+
+    def interrupted(x):
+        if x[1] != X[1]:
+            raise KeyboardInterrupt
+        return wavy(x)
+
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        mb.Evaluator(store=tmp_path / "a.db", name="f", progress=False) as evaluator,
+    ):
+        mb.gradient(interrupted, X[:2], method="central", evaluator=evaluator)
+    kept = rows_of(tmp_path / "a.db")
+    assert kept > 1
+    assert caught.value.__notes__ == [
+        f"{kept} points are kept in {tmp_path / 'a.db'} under 'f'; the same call goes on from there"
+    ]

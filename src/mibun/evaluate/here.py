@@ -1,8 +1,9 @@
 """Points that are evaluated by a call in this process: one by one, or all that wait in one call."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from mibun.errors import InputError
 from mibun.evaluate.outcome import Outcome
@@ -11,9 +12,15 @@ from mibun.evaluate.task import Task
 
 __all__ = ["Batch", "Here"]
 
+#: Seconds of fast points that are given back together: little to lose by a kill, and much more than a transaction.
+MOMENT: Final = 0.02
+
 
 class Here:
-    """Evaluates points in this process, one for each call of `arrived`.
+    """Evaluates points in this process, one after the other.
+
+    A call of `arrived` gives one point of an f that takes long, and many of one that is fast: they share a transaction
+    of the store.
 
     Parameters
     ----------
@@ -37,28 +44,32 @@ class Here:
     def __init__(self, *, retries: int = 0) -> None:
         self.retries = retries
         self._waiting: deque[Task] = deque()
+        self._done: list[tuple[int, Outcome]] = []
 
     def submit(self, ticket: int, f: Shipped, x: Any) -> None:
         """Have f evaluated at x."""
         self._waiting.append(Task(ticket, f, x))
 
     def arrived(self, seconds: float | None = None) -> list[tuple[int, Outcome]]:
-        """Evaluate the next point; nothing if none waits, or there is no time."""
-        if not self._waiting or seconds == 0.0:
-            return []
-        task = self._waiting.popleft()
-        outcome = tried(task.f.f, task.x, Exception)
-        while outcome.status == "raised" and task.again(outcome, self.retries):
+        """Evaluate points for a moment, at least one; nothing if none waits. Without time: what was done before."""
+        until = time.monotonic() + MOMENT
+        while self._waiting and seconds != 0.0 and (not self._done or time.monotonic() < until):
+            task = self._waiting.popleft()
             outcome = tried(task.f.f, task.x, Exception)
-        return [task.ended(outcome)]
+            while outcome.status == "raised" and task.again(outcome, self.retries):
+                outcome = tried(task.f.f, task.x, Exception)
+            self._done.append(task.ended(outcome))
+        done, self._done = self._done, []
+        return done
 
     def cancel(self) -> None:
         """Forget all points."""
         self._waiting.clear()
+        self._done.clear()
 
     def close(self) -> None:
         """Forget all points."""
-        self._waiting.clear()
+        self.cancel()
 
 
 class Batch:
