@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import mibun as mb
 from mibun.errors import InputError, MissingDependency, SourceChanged, WorkerError
 from mibun.evaluate import here, progress, session
+from mibun.evaluate import vectorized as stacking
 from mibun.evaluate.here import Here
 from mibun.evaluate.store import Run
 
@@ -643,3 +644,64 @@ def test_what_was_done_before_an_interrupt_is_kept(tmp_path, monkeypatch):
     assert caught.value.__notes__ == [
         f"{kept} points are kept in {tmp_path / 'a.db'} under 'f'; the same call goes on from there"
     ]
+
+
+@pytest.mark.parametrize("kind", ["retries", "store", "thread"])
+@pytest.mark.parametrize("stacks", [False, True])
+def test_f_may_write_its_next_value_where_the_last_one_is(kind, stacks, tmp_path, monkeypatch):
+    monkeypatch.setattr(stacking, "CHUNK_BYTES", 3 * X.nbytes)  # a round is several stacks
+    out = np.zeros((3, 6)) if stacks else np.zeros(6)
+
+    def reusing(x):
+        out[: len(x)] = x**2
+        return out[: len(x)]
+
+    options = {
+        "retries": {"retries": 1},
+        "store": {"store": tmp_path / "a.db", "name": "f"},
+        "thread": {"workers": ThreadPoolExecutor(1)},
+    }
+    with mb.Evaluator(**options[kind]) as evaluator:
+        found = mb.jacobian(reusing, X, vectorized=stacks, evaluator=evaluator)
+    assert same(found, mb.jacobian(lambda x: x**2, X, vectorized=stacks))
+
+
+def test_a_batch_may_write_its_next_values_where_the_last_ones_are():
+    out = np.zeros((100, 6))
+
+    def reusing(points):
+        out[: len(points)] = np.stack(points) ** 2
+        return out[: len(points)]
+
+    assert same(mb.jacobian(lambda x: x**2, X), mb.jacobian(lambda x: x**2, X, workers=reusing))
+    with pytest.raises(InputError, match="one and the same array for several points"):
+        mb.jacobian(lambda x: x**2, X, workers=lambda points: [out for _ in points])
+
+
+def test_a_point_that_f_wrote_to_before_it_raised_is_tried_again_as_it_was(tmp_path):
+    def moody(x):
+        once = tmp_path / x.tobytes().hex()
+        if not once.exists():
+            once.write_text("")
+            x[:] = 0.0
+            raise Broken("again, please")
+        return wavy(x)
+
+    for options in ({}, {"workers": ThreadPoolExecutor(1)}):
+        with mb.Evaluator(retries=1, progress=False, **options) as evaluator:
+            assert same(mb.gradient(wavy, X), mb.gradient(moody, X, evaluator=evaluator))
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+    def batch(points):
+        values = [wavy(point) for point in points]
+        once = tmp_path / f"{len(points)}"
+        if not once.exists():
+            once.write_text("")
+            for point in points:
+                point[:] = 0.0
+            raise Broken("again, please")
+        return values
+
+    with mb.Evaluator(batch, retries=1, progress=False) as evaluator:
+        assert same(mb.gradient(wavy, X), mb.gradient(wavy, X, evaluator=evaluator))

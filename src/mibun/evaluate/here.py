@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from mibun.errors import InputError
 from mibun.evaluate.outcome import Outcome
-from mibun.evaluate.shipping import Shipped, tried
+from mibun.evaluate.shipping import Shipped, own, tried
 from mibun.evaluate.task import Task
 
 __all__ = ["Batch", "Here"]
@@ -55,12 +57,15 @@ class Here:
         until = time.monotonic() + MOMENT
         while self._waiting and seconds != 0.0 and (not self._done or time.monotonic() < until):
             task = self._waiting.popleft()
-            outcome = tried(task.f.f, task.x, Exception)
+            outcome = self._tried(task)
             while outcome.status == "raised" and task.again(outcome, self.retries):
-                outcome = tried(task.f.f, task.x, Exception)
-            self._done.append(task.ended(outcome))
+                outcome = self._tried(task)
+            self._done.append(task.ended(outcome._replace(value=own(outcome.value))))
         done, self._done = self._done, []
         return done
+
+    def _tried(self, task: Task) -> Outcome:
+        return tried(task.f.f, own(task.x) if self.retries else task.x, Exception)
 
     def cancel(self) -> None:
         """Forget all points."""
@@ -121,17 +126,19 @@ class Batch:
         return self._evaluated(tasks) if tasks else []
 
     def _evaluated(self, tasks: list[Task]) -> list[tuple[int, Outcome]]:
-        points = [task.x for task in tasks]
-        outcome = tried(self.batch, points, Exception)
+        outcome = self._tried(tasks)
         if isinstance(outcome.error, ArithmeticError | ValueError) and len(tasks) > 1:
             half = len(tasks) // 2
             return self._evaluated(tasks[:half]) + self._evaluated(tasks[half:])
         while outcome.status == "raised" and _all_again(tasks, outcome, self.retries):
-            outcome = tried(self.batch, points, Exception)
+            outcome = self._tried(tasks)
         if outcome.status == "raised":
             return [task.ended(outcome) for task in tasks]
-        share, values = outcome.seconds / len(tasks), _one_for_each(points, outcome.value)
-        return [task.ended(Outcome("ok", value, seconds=share)) for task, value in zip(tasks, values, strict=True)]
+        share, values = outcome.seconds / len(tasks), _one_for_each(len(tasks), outcome.value)
+        return [task.ended(Outcome("ok", own(value), seconds=share)) for task, value in zip(tasks, values, strict=True)]
+
+    def _tried(self, tasks: list[Task]) -> Outcome:
+        return tried(self.batch, [own(task.x) for task in tasks], Exception)
 
     def cancel(self) -> None:
         """Forget all points."""
@@ -148,13 +155,19 @@ def _all_again(tasks: list[Task], outcome: Outcome, retries: int) -> bool:
     return all(allowed)
 
 
-def _one_for_each(points: list[Any], values: Any) -> list[Any]:
+def _one_for_each(count: int, values: Any) -> list[Any]:
     """Check what a batch gave."""
     listed = list(values) if hasattr(values, "__iter__") else None
-    if listed is not None and len(listed) == len(points):
-        return listed
-    given = f"a {type(values).__name__}" if listed is None else f"{len(listed)} values"
-    raise InputError(
-        f"the callable in workers was given a list of {len(points)} points and returned {given}; it is to return one "
-        "value for each point, in the same order"
-    )
+    if listed is None or len(listed) != count:
+        given = f"a {type(values).__name__}" if listed is None else f"{len(listed)} values"
+        raise InputError(
+            f"the callable in workers was given a list of {count} points and returned {given}; it is to return one "
+            "value for each point, in the same order"
+        )
+    arrays = [id(value) for value in listed if isinstance(value, np.ndarray)]
+    if len(set(arrays)) < len(arrays):
+        raise InputError(
+            "the callable in workers returned one and the same array for several points, so it holds the values of the "
+            "last one; return a copy for each: [f(point).copy() for point in points]"
+        )
+    return listed
