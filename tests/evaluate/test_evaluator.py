@@ -426,6 +426,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
 
 def test_the_line_counts_points(monkeypatch, capfd):
     monkeypatch.setattr(progress, "FILE_EVERY", 0.0)
+    monkeypatch.setattr(here, "MOMENT", 0.0)
     with mb.Evaluator(retries=1, progress=True) as evaluator:
         d = mb.gradient(wavy, X, evaluator=evaluator)
     lines = capfd.readouterr().err.splitlines()
