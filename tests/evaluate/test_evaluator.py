@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 import mibun as mb
 from mibun.errors import InputError, MissingDependency, SourceChanged, WorkerError
-from mibun.evaluate import progress, session
+from mibun.evaluate import here, progress, session
+from mibun.evaluate import vectorized as stacking
 from mibun.evaluate.here import Here
+from mibun.evaluate.store import Run
 
 X = np.linspace(0.1, 3.0, 6)
 
@@ -99,8 +101,7 @@ class Shuffled(Here):
         self.kept = []
 
     def arrived(self, seconds=None):
-        while (self._waiting and self.random.random() < 0.7) or (not self.kept and self._waiting):
-            self.kept += super().arrived()
+        self.kept += super().arrived()
         self.random.shuffle(self.kept)
         count = self.random.randint(1, max(1, len(self.kept)))
         given, self.kept = self.kept[:count], self.kept[count:]
@@ -376,10 +377,10 @@ def started(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def rows_of(folder: Path) -> int:
-    if not (folder / "plant.db").exists():
+def rows_of(store: Path) -> int:
+    if not store.exists():
         return 0
-    with closing(sqlite3.connect(folder / "plant.db")) as database:
+    with closing(sqlite3.connect(store)) as database:
         try:
             return int(database.execute("SELECT count(*) FROM evaluations").fetchone()[0])
         except sqlite3.OperationalError:  # not made yet
@@ -391,32 +392,32 @@ def test_a_killed_run_goes_on_where_it_was(seed, tmp_path):
     moment = random.Random(seed)
     for _ in range(3):
         process = started(tmp_path)
-        before = rows_of(tmp_path)
-        while process.poll() is None and rows_of(tmp_path) < before + moment.randint(3, 12):
+        before = rows_of(tmp_path / "plant.db")
+        while process.poll() is None and rows_of(tmp_path / "plant.db") < before + moment.randint(3, 12):
             time.sleep(0.005)
         process.kill()
         process.communicate()
     time.sleep(0.3)  # workers end with their parent
-    stored = rows_of(tmp_path)
+    stored = rows_of(tmp_path / "plant.db")
     process = started(tmp_path)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.strip() == repr(mb.gradient(wavy, X).to_dict())
     calls = (tmp_path / "calls").read_bytes()
     points = [calls[i : i + 48] for i in range(0, len(calls) - 47, 48)]
-    assert rows_of(tmp_path) == mb.gradient(wavy, X).evaluations >= stored > 0
+    assert rows_of(tmp_path / "plant.db") == mb.gradient(wavy, X).evaluations >= stored > 0
     # what was stored is never evaluated again: at most two points are under way at each of the three kills
     assert len(points) <= len(set(points)) + 6
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
     process = started(tmp_path)
-    while rows_of(tmp_path) < 4:
+    while rows_of(tmp_path / "plant.db") < 4:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    kept = rows_of(tmp_path)
+    kept = rows_of(tmp_path / "plant.db")
     assert err.rstrip().endswith(
         f"points are kept in {tmp_path}/plant.db under 'cost'; the same call goes on from there"
     )
@@ -426,6 +427,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
 
 def test_the_line_counts_points(monkeypatch, capfd):
     monkeypatch.setattr(progress, "FILE_EVERY", 0.0)
+    monkeypatch.setattr(here, "MOMENT", 0.0)
     with mb.Evaluator(retries=1, progress=True) as evaluator:
         d = mb.gradient(wavy, X, evaluator=evaluator)
     lines = capfd.readouterr().err.splitlines()
@@ -469,6 +471,7 @@ def test_another_source_under_a_name_is_warned_of(tmp_path):
         ({"workers": "four"}, "a text means nothing here"),
         ({"workers": 2, "evaluator": 3}, "workers and evaluator are both given"),
         ({"evaluator": 8}, "a number of processes is workers=4"),
+        ({"evaluator": mb.Evaluator}, "expected an Evaluator"),
         ({"workers": lambda points: [], "vectorized": True}, "leave one of them away"),
         ({"workers": lambda points: []}, "1 points and returned 0 values"),
     ],
@@ -530,8 +533,9 @@ def test_an_evaluator_serves_one_call_at_a_time():
         slow = thread.submit(mb.gradient, lambda x: time.sleep(0.05) or wavy(x), X[:2], evaluator=evaluator)
         while not evaluator.counts.calls:
             time.sleep(0.01)
-        with pytest.raises(InputError, match="another thread"):
-            mb.gradient(wavy, X, evaluator=evaluator)
+        for use in (lambda: mb.gradient(wavy, X, evaluator=evaluator), evaluator.close):
+            with pytest.raises(InputError, match="another thread"):
+                use()
         assert same(mb.gradient(wavy, X[:2]), slow.result())
 
 
@@ -580,3 +584,126 @@ def test_a_stack_that_is_stored_in_part_is_not_evaluated_as_a_whole(tmp_path):
     assert max(rows) < whole
     assert same(first, run())
     assert rows == []
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_an_f_that_exits_in_a_worker_exits(vectorized):
+    def exits(x):
+        if (x[..., 2] != X[2]).any():
+            sys.exit(3)
+        return wavy_stack(x) if vectorized else wavy(x)
+
+    with pytest.raises(SystemExit) as caught:
+        mb.gradient(exits, X, vectorized=vectorized, workers=1)
+    assert caught.value.code == 3
+    assert "in exits" in caught.value.__notes__[0]
+
+
+def test_a_store_stays_where_it_was_when_the_folder_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    with mb.Evaluator(store="a.db", name="f", progress=False) as evaluator:
+        monkeypatch.chdir("other")
+        mb.gradient(wavy, X, evaluator=evaluator)
+    assert (tmp_path / "a.db").exists()
+    assert not (tmp_path / "other" / "a.db").exists()
+
+
+def test_fast_points_share_transactions_and_slow_ones_do_not(tmp_path, monkeypatch):
+    records = []
+
+    def record(run, keys, outcomes):
+        records.append(len(keys))
+        return real(run, keys, outcomes)
+
+    real = Run.record
+    monkeypatch.setattr(Run, "record", record)
+    monkeypatch.setattr(here, "MOMENT", 60.0)
+    with mb.Evaluator(store=tmp_path / "a.db", name="f", progress=False) as evaluator:
+        fast = mb.gradient(wavy, X, evaluator=evaluator)
+        assert sum(records) == fast.evaluations > 4 * len(records)
+        records.clear()
+        monkeypatch.setattr(here, "MOMENT", 0.0)
+        mb.gradient(wavy, X + 1.0, evaluator=evaluator)
+        assert set(records) == {1}
+
+
+def test_what_was_done_before_an_interrupt_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(here, "MOMENT", 60.0)
+
+    def interrupted(x):
+        if x[1] != X[1]:
+            raise KeyboardInterrupt
+        return wavy(x)
+
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        mb.Evaluator(store=tmp_path / "a.db", name="f", progress=False) as evaluator,
+    ):
+        mb.gradient(interrupted, X[:2], method="central", evaluator=evaluator)
+    kept = rows_of(tmp_path / "a.db")
+    assert kept > 1
+    assert caught.value.__notes__ == [
+        f"{kept} points are kept in {tmp_path / 'a.db'} under 'f'; the same call goes on from there"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["retries", "store", "thread"])
+@pytest.mark.parametrize("stacks", [False, True])
+def test_f_may_write_its_next_value_where_the_last_one_is(kind, stacks, tmp_path, monkeypatch):
+    monkeypatch.setattr(stacking, "CHUNK_BYTES", 3 * X.nbytes)  # a round is several stacks
+    out = np.zeros((3, 6)) if stacks else np.zeros(6)
+
+    def reusing(x):
+        out[: len(x)] = x**2
+        return out[: len(x)]
+
+    options = {
+        "retries": {"retries": 1},
+        "store": {"store": tmp_path / "a.db", "name": "f"},
+        "thread": {"workers": ThreadPoolExecutor(1)},
+    }
+    with mb.Evaluator(**options[kind]) as evaluator:
+        found = mb.jacobian(reusing, X, vectorized=stacks, evaluator=evaluator)
+    assert same(found, mb.jacobian(lambda x: x**2, X, vectorized=stacks))
+
+
+def test_a_batch_may_write_its_next_values_where_the_last_ones_are():
+    out = np.zeros((100, 6))
+
+    def reusing(points):
+        out[: len(points)] = np.stack(points) ** 2
+        return out[: len(points)]
+
+    assert same(mb.jacobian(lambda x: x**2, X), mb.jacobian(lambda x: x**2, X, workers=reusing))
+    with pytest.raises(InputError, match="one and the same array for several points"):
+        mb.jacobian(lambda x: x**2, X, workers=lambda points: [out for _ in points])
+
+
+def test_a_point_that_f_wrote_to_before_it_raised_is_tried_again_as_it_was(tmp_path):
+    def moody(x):
+        once = tmp_path / x.tobytes().hex()
+        if not once.exists():
+            once.write_text("")
+            x[:] = 0.0
+            raise Broken("again, please")
+        return wavy(x)
+
+    for options in ({}, {"workers": ThreadPoolExecutor(1)}):
+        with mb.Evaluator(retries=1, progress=False, **options) as evaluator:
+            assert same(mb.gradient(wavy, X), mb.gradient(moody, X, evaluator=evaluator))
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+    def batch(points):
+        values = [wavy(point) for point in points]
+        once = tmp_path / f"{len(points)}"
+        if not once.exists():
+            once.write_text("")
+            for point in points:
+                point[:] = 0.0
+            raise Broken("again, please")
+        return values
+
+    with mb.Evaluator(batch, retries=1, progress=False) as evaluator:
+        assert same(mb.gradient(wavy, X), mb.gradient(wavy, X, evaluator=evaluator))

@@ -149,7 +149,7 @@ def calling(f: Callable[[Any], Any], options: Wanted) -> Calls:
 
 def refuse_others(evaluator: Any) -> None:
     """Refuse what is no evaluator."""
-    if not hasattr(evaluator, "session"):
+    if isinstance(evaluator, type) or not hasattr(evaluator, "session"):
         raise InputError(
             f"evaluator is {evaluator!r}; expected an Evaluator(workers=..., store=...); a number of processes is "
             "workers=4, or evaluator=Evaluator(4)"

@@ -104,12 +104,11 @@ class Evaluator:
             raise InputError(f"name={name!r} without a store; write store='plant.db' or the like, or no name")
         self._crew: Crew = crew(workers, retries=retries, timeout=timeout)
         self._store: Any = None
-        self._keeps = (store, name)
+        self._keeps: Any = None
         if store is not None:
             from mibun.evaluate.store import checked_name, store_path
 
-            store_path(store)
-            checked_name(name, store)
+            self._keeps = store_path(store), checked_name(name, store)
         self._patient = on_error == "status"
         used = workers is not None or store is not None or timeout is not None
         self._progress = used if progress is None else progress
@@ -141,11 +140,22 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """End the processes and close the store. Executors of others stay open; the next use starts all anew."""
-        self._crew.close()
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        """End the processes and close the store. Executors of others stay open; the next use starts all anew.
+
+        Raises
+        ------
+        InputError
+            If a call in another thread has the evaluator.
+        """
+        if not self._taken.acquire(blocking=False):
+            raise InputError("the evaluator is at work for a call in another thread; close it when that has ended")
+        try:
+            self._crew.close()
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+        finally:
+            self._taken.release()
 
     def session(self, f: Callable[[Any], Any], vectorized: bool = False, told: bool = True) -> Session:
         """Begin the evaluations of one call of a verb; `told`: with the progress line, if there is one.
@@ -164,12 +174,11 @@ class Evaluator:
             raise InputError(
                 "vectorized=True with a callable in workers, which gets lists of single points; leave one of them away"
             )
-        run = None
-        store, name = self._keeps
-        if store is not None:
+        run, (_, name) = None, self._keeps or (None, "")
+        if self._keeps is not None:
             from mibun.evaluate.store import Store
 
-            self._store = self._store or Store(store, name)
+            self._store = self._store or Store(*self._keeps)
             run = self._store.run(None if isinstance(self._crew, Batch) else f, stacklevel=STACK)
-        line = ProgressLine(name or "") if told and self._progress else None
+        line = ProgressLine(name) if told and self._progress else None
         return Session(self._crew, Shipped(f), self.counts, run, line, self._patient, self._taken)

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from mibun.errors import InputError, MibunError
 from mibun.evaluate.outcome import Outcome
-from mibun.evaluate.shipping import Report, Shipped, described, perform
+from mibun.evaluate.shipping import Report, Shipped, described, own, perform
 from mibun.evaluate.task import KILLS, Task, late
 
 __all__ = ["CLOSED", "Foreign", "workers_of"]
@@ -130,8 +130,9 @@ class Foreign:
         while (self._suspects or self._waiting) and self._room():
             self._alone = bool(self._suspects)
             task = (self._suspects or self._waiting).popleft()
+            x = own(task.x) if self.retries else task.x  # a thread may write to it, and raise then
             try:
-                future: Future[Report] = self.executor.submit(perform, task.f, task.x)
+                future: Future[Report] = self.executor.submit(perform, task.f, x)
             except BrokenExecutor as reason:
                 self._broken(task, reason)
             except RuntimeError as reason:

@@ -1,19 +1,28 @@
 """Points that are evaluated by a call in this process: one by one, or all that wait in one call."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from mibun.errors import InputError
 from mibun.evaluate.outcome import Outcome
-from mibun.evaluate.shipping import Shipped, tried
+from mibun.evaluate.shipping import Shipped, own, tried
 from mibun.evaluate.task import Task
 
 __all__ = ["Batch", "Here"]
 
+#: Seconds of fast points that are given back together: little to lose by a kill, and much more than a transaction.
+MOMENT: Final = 0.02
+
 
 class Here:
-    """Evaluates points in this process, one for each call of `arrived`.
+    """Evaluates points in this process, one after the other.
+
+    A call of `arrived` gives one point of an f that takes long, and many of one that is fast: they share a transaction
+    of the store.
 
     Parameters
     ----------
@@ -37,28 +46,35 @@ class Here:
     def __init__(self, *, retries: int = 0) -> None:
         self.retries = retries
         self._waiting: deque[Task] = deque()
+        self._done: list[tuple[int, Outcome]] = []
 
     def submit(self, ticket: int, f: Shipped, x: Any) -> None:
         """Have f evaluated at x."""
         self._waiting.append(Task(ticket, f, x))
 
     def arrived(self, seconds: float | None = None) -> list[tuple[int, Outcome]]:
-        """Evaluate the next point; nothing if none waits, or there is no time."""
-        if not self._waiting or seconds == 0.0:
-            return []
-        task = self._waiting.popleft()
-        outcome = tried(task.f.f, task.x, Exception)
-        while outcome.status == "raised" and task.again(outcome, self.retries):
-            outcome = tried(task.f.f, task.x, Exception)
-        return [task.ended(outcome)]
+        """Evaluate points for a moment, at least one; nothing if none waits. Without time: what was done before."""
+        until = time.monotonic() + MOMENT
+        while self._waiting and seconds != 0.0 and (not self._done or time.monotonic() < until):
+            task = self._waiting.popleft()
+            outcome = self._tried(task)
+            while outcome.status == "raised" and task.again(outcome, self.retries):
+                outcome = self._tried(task)
+            self._done.append(task.ended(outcome._replace(value=own(outcome.value))))
+        done, self._done = self._done, []
+        return done
+
+    def _tried(self, task: Task) -> Outcome:
+        return tried(task.f.f, own(task.x) if self.retries else task.x, Exception)
 
     def cancel(self) -> None:
         """Forget all points."""
         self._waiting.clear()
+        self._done.clear()
 
     def close(self) -> None:
         """Forget all points."""
-        self._waiting.clear()
+        self.cancel()
 
 
 class Batch:
@@ -110,17 +126,19 @@ class Batch:
         return self._evaluated(tasks) if tasks else []
 
     def _evaluated(self, tasks: list[Task]) -> list[tuple[int, Outcome]]:
-        points = [task.x for task in tasks]
-        outcome = tried(self.batch, points, Exception)
+        outcome = self._tried(tasks)
         if isinstance(outcome.error, ArithmeticError | ValueError) and len(tasks) > 1:
             half = len(tasks) // 2
             return self._evaluated(tasks[:half]) + self._evaluated(tasks[half:])
         while outcome.status == "raised" and _all_again(tasks, outcome, self.retries):
-            outcome = tried(self.batch, points, Exception)
+            outcome = self._tried(tasks)
         if outcome.status == "raised":
             return [task.ended(outcome) for task in tasks]
-        share, values = outcome.seconds / len(tasks), _one_for_each(points, outcome.value)
-        return [task.ended(Outcome("ok", value, seconds=share)) for task, value in zip(tasks, values, strict=True)]
+        share, values = outcome.seconds / len(tasks), _one_for_each(len(tasks), outcome.value)
+        return [task.ended(Outcome("ok", own(value), seconds=share)) for task, value in zip(tasks, values, strict=True)]
+
+    def _tried(self, tasks: list[Task]) -> Outcome:
+        return tried(self.batch, [own(task.x) for task in tasks], Exception)
 
     def cancel(self) -> None:
         """Forget all points."""
@@ -137,13 +155,19 @@ def _all_again(tasks: list[Task], outcome: Outcome, retries: int) -> bool:
     return all(allowed)
 
 
-def _one_for_each(points: list[Any], values: Any) -> list[Any]:
+def _one_for_each(count: int, values: Any) -> list[Any]:
     """Check what a batch gave."""
     listed = list(values) if hasattr(values, "__iter__") else None
-    if listed is not None and len(listed) == len(points):
-        return listed
-    given = f"a {type(values).__name__}" if listed is None else f"{len(listed)} values"
-    raise InputError(
-        f"the callable in workers was given a list of {len(points)} points and returned {given}; it is to return one "
-        "value for each point, in the same order"
-    )
+    if listed is None or len(listed) != count:
+        given = f"a {type(values).__name__}" if listed is None else f"{len(listed)} values"
+        raise InputError(
+            f"the callable in workers was given a list of {count} points and returned {given}; it is to return one "
+            "value for each point, in the same order"
+        )
+    arrays = [id(value) for value in listed if isinstance(value, np.ndarray)]
+    if len(set(arrays)) < len(arrays):
+        raise InputError(
+            "the callable in workers returned one and the same array for several points, so it holds the values of the "
+            "last one; return a copy for each: [f(point).copy() for point in points]"
+        )
+    return listed

@@ -87,10 +87,10 @@ class Served(Serial):
         """Wait for some of the points."""
         found = self.session.arrived()
         for (element, coordinate), outcome in found:
-            if outcome.status == "raised" and not self.session.patient and not isinstance(outcome.error, OUTSIDE):
-                error = outcome.error
-                assert isinstance(error, Exception)  # noqa: S101 (the others are not caught)
-                explain(error, self.plan.name(element), coordinate)
+            error = outcome.error
+            if error is not None and not self.session.patient and not isinstance(error, OUTSIDE):
+                if isinstance(error, Exception):  # and not SystemExit, which f may have raised in a worker
+                    explain(error, self.plan.name(element), coordinate)
                 raise error
         return found
 

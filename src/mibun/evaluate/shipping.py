@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from functools import cached_property
 from struct import calcsize, pack, unpack_from
 from typing import Any, Final
@@ -21,7 +22,7 @@ from mibun.errors import InputError
 from mibun.evaluate.messages import Parts, cloudpickled, copied_whole, opened, packed
 from mibun.evaluate.outcome import Outcome
 
-__all__ = ["Report", "Shipped", "described", "perform", "sealed", "tried", "unsealed"]
+__all__ = ["Report", "Shipped", "described", "own", "perform", "sealed", "tried", "unsealed"]
 
 VALUE, ERROR = b"v", b"e"
 SECONDS: Final = "<d"
@@ -124,7 +125,8 @@ def _reported(message: bytes, worker: str) -> Report:
 
 def perform(f: Shipped, x: Any) -> Report:
     """Evaluate f at x, in whatever process or thread this is called."""
-    return Report(tried(f.f, x)._replace(worker=f"process {os.getpid()}{_host()}"))
+    outcome = tried(f.f, x)
+    return Report(outcome._replace(value=own(outcome.value), worker=f"process {os.getpid()}{_host()}"))
 
 
 def _host() -> str:
@@ -140,6 +142,16 @@ def tried(f: Callable[[Any], Any], x: Any, caught: type[BaseException] = BaseExc
     except caught as reason:
         return Outcome("raised", None, reason, described(reason), time.perf_counter() - start)
     return Outcome("ok", value, seconds=time.perf_counter() - start)
+
+
+def own(thing: Any) -> Any:
+    """Copy a point, to which f may write, or a value, where f may write its next one; keep what cannot be copied."""
+    if isinstance(thing, float | int | complex):
+        return thing
+    try:
+        return deepcopy(thing)
+    except Exception:  # noqa: BLE001 (of a kind that is no number; what reads it will say so)
+        return thing
 
 
 def _silent() -> AbstractContextManager[object]:
