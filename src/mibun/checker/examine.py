@@ -84,7 +84,7 @@ class Examination:
     Attributes
     ----------
     rounding : ndarray or float
-        By how much the claim may be off because its function is rounded, in its shape; None until something seems wrong.
+        By how much the claim may be off as its function is rounded, in its shape; None until something seems wrong.
     known : Known
         All elements that were differentiated.
     verdict : ndarray
