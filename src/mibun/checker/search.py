@@ -191,6 +191,8 @@ class Search:
         if not kinds:
             return
         matrix = mended(self.claim, kinds)
+        if matrix is None:
+            return
         for test in self.directions.tests:
             with np.errstate(all="ignore"):
                 gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
