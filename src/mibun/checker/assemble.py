@@ -83,11 +83,16 @@ def _how(search: Search) -> str:
 def _explained(search: Search) -> dict[str, Any]:
     """Count the elements that are wrong by the kinds of mistake that explain all directions."""
     claim = search.claim
-    places = np.arange(claim.ins.size)
     known = search.examination.known
-    scale = claim.scale(known.rows, known.columns, known.value)[:, claim.parameter(places)]
-    limit = claim.atol + claim.rtol[claim.parameter(places)] * np.maximum(scale, np.abs(claim.matrix))
-    wrong = np.abs(mended(claim, search.explained) - claim.matrix) > limit
+    scale = claim.scale(known.rows, known.columns, known.value)
+    off = abs(mended(claim, search.explained) - claim.matrix).tocoo() if claim.sparse else None
+    if off is None:
+        parameter = claim.parameter(np.arange(claim.ins.size))
+        size = np.maximum(scale[:, parameter], np.abs(claim.matrix))
+        limit = claim.atol + claim.rtol[parameter] * size
+        wrong = np.abs(mended(claim, search.explained) - claim.matrix) > limit
+    else:
+        wrong = off.data > claim.atol + claim.rtol[0] * scale[off.row, 0]
     how = f"{_how(search)}; the others are counted by the kind of mistake, which explains all directions"
     kinds = told(search.explained, claim)
     return {"wrong_count": int(wrong.sum()), "kinds": kinds, "how": how, "unseen": (), "digits": math.nan}

@@ -27,6 +27,8 @@ TELLING: Final = 1 / 32
 DOUBTFUL: Final = 1 / 4
 #: Values close to x tell the halves apart if what is known of both is so much better than it needs to be.
 CLOSE: Final = 2.0**-7
+#: Rows that are followed up together, the most suspicious: each has a conversation of its own.
+ROWS: Final = 8
 #: Columns without a mistake that are looked at before the deviations are taken for many small ones.
 VAIN: Final = 4
 
@@ -63,6 +65,7 @@ class Bisection:
     def run(self, test: Test) -> bool:
         """Follow it up; tell whether columns were looked at that can explain it."""
         self.blur = test.doubt
+        self.rows = np.sort(np.argsort(-np.where(test.splits, np.inf, test.off), kind="stable")[:ROWS])
         self._push(test.columns, test.way, test)
         explained, vain = False, 0
         while self.heap and not self.ends() and vain < VAIN:
@@ -81,28 +84,30 @@ class Bisection:
     def _halve(self, block: _Block, gap: Floats) -> None:
         """Test the first half; the second is what is left."""
         first, second = self.directions.halves(block.columns)
-        suspicious = np.abs(gap) > block.doubt
+        suspicious = np.flatnonzero(np.abs(gap) > block.doubt)
         atol = float(np.abs(gap[suspicious]).min()) * TELLING
         near = bool((self.blur[suspicious] < CLOSE * atol).all())
         test = self._measure(first, block.way, atol if near else 0.0)
-        rest, doubt = gap - test.gap, block.doubt + test.doubt
-        way = _only(block.way, second)
         with np.errstate(invalid="ignore"):
-            suspicious = ~(np.abs(rest) <= doubt)
-        if (doubt[suspicious] > DOUBTFUL * np.abs(rest[suspicious])).any() or not np.isfinite(rest).all():
+            rest, doubt = gap - test.gap, block.doubt + test.doubt
+            left = np.abs(rest) > doubt
+        known = np.isfinite(doubt[self.rows]).all()
+        if not known or (doubt[left] > DOUBTFUL * np.abs(rest[left])).any():
             self._measure(second, block.way)
-        elif suspicious.any():
-            self._keep(second, way, rest, doubt)
+        elif left.any():
+            self._keep(second, _only(block.way, second), rest, doubt)
 
     def _measure(self, columns: Places, way: Floats, atol: float = 0.0) -> Test:
-        test = self.directions.test(columns, _only(way, columns), atol)
+        test = self.directions.roughly(columns, _only(way, columns), self.rows, atol)
         self._push(columns, test.way, test)
         return test
 
     def _push(self, columns: Places, way: Floats, test: Test) -> None:
         """Keep a part that has to be followed up."""
         if test.suspicious:
-            self._keep(columns, way, test.gap, test.doubt)
+            self._keep(
+                columns, way, test.gap, np.where(np.isin(np.arange(test.gap.size), self.rows), test.doubt, np.inf)
+            )
         elif test.splits.any():
             self.made += 1
             heapq.heappush(self.heap, _Block(0.0, self.made, columns, way, None, test.doubt))

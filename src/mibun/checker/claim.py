@@ -107,7 +107,9 @@ class Claim:
 
     def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
         """Give the elements at these places."""
-        return np.asarray(self.matrix[rows, columns], dtype=np.float64).reshape(-1)
+        found = self.matrix[rows, columns]
+        # of a sparse matrix it is another one, unless it is empty
+        return np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float64).reshape(-1)
 
     def scale(self, rows: NDArray[np.intp], columns: NDArray[np.intp], truth: Floats) -> Floats:
         """Give the largest size in each row and parameter, (rows, leaves), with `truth` where it is known."""

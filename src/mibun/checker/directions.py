@@ -7,13 +7,13 @@ is spread evenly over two intervals of length E/2. Two directions that see mista
 overlook a wrong claim with a chance of (2e-3)^2. What rounding in f and in the claim hides, r, is known from the bound.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mibun.checker.claim import CANCELLED
-from mibun.checker.numeric import Numeric
+from mibun.checker.numeric import Measured, Numeric
 from mibun.checker.source import Source
 from mibun.given import ROOM
 from mibun.plan import unit
@@ -112,30 +112,37 @@ class Directions:
         way[columns] = signs * self.random.uniform(0.5, 1.0, columns.size) * self.weights[columns]
         return way
 
-    def test(self, columns: Places, way: Floats, atol: float = 0.0) -> Test:
-        """Compare both sides along a direction that moves these columns, as well as floats allow or to a tolerance."""
-        claim, numeric = self.claim, self.numeric
-        moved, parameter = way[columns], claim.parameter(columns)
-        found = numeric.roughly(way, atol) if atol else numeric.along(way)
+    def test(self, columns: Places, way: Floats) -> Test:
+        """Compare both sides along a direction that moves these columns."""
+        return self._compared(columns, way, self.numeric.along(way), np.arange(self.claim.outs.size), 0.0)
+
+    def roughly(self, columns: Places, way: Floats, rows: Places, atol: float) -> Test:
+        """Compare them in some rows, as well as floats allow or to a tolerance; nothing is known about the others."""
+        return self._compared(columns, way, self.numeric.partly(way, rows, atol), rows, atol)
+
+    def _compared(self, columns: Places, way: Floats, found: Measured, rows: Places, atol: float) -> Test:
+        moved, parameter = way[columns], self.claim.parameter(columns)
         value, error, step, codes = found.value[:, 0], found.error[:, 0], found.step[:, 0], found.codes[:, 0]
-        part = claim.matrix[:, columns]
+        part = self.claim.matrix[:, columns][rows]
         with np.errstate(all="ignore"):
             gap = value - part @ moved
-            squares = part.multiply(part) if claim.sparse else part * part
-            rounding = np.sqrt(squares @ (moved * claim.unit[parameter]) ** 2)
-            floor = np.nan_to_num(np.abs(numeric.fx) / step, nan=0.0, posinf=0.0)
-            doubt = error + ROUNDING * rounding + CANCELLED * floor + claim.atol * np.linalg.norm(moved)
-            doubt += self._unsteady(columns, moved) + SPREAD * self.diffuse * np.linalg.norm(moved)
-            doubt = np.maximum(doubt, atol)
+            squares = part.multiply(part) if self.claim.sparse else part * part
+            rounding = np.sqrt(squares @ (moved * self.claim.unit[parameter]) ** 2)
+            floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / step, nan=0.0, posinf=0.0)
+            doubt = error + ROUNDING * rounding + CANCELLED * floor
+            doubt += (self.claim.atol + SPREAD * self.diffuse[rows]) * np.linalg.norm(moved)
+            doubt = np.maximum(doubt + self._unsteady(columns, moved)[rows], atol)
         doubt[~np.isfinite(value)] = np.inf
         touched = np.unique(parameter)
-        finest, coarse = (_least(part[:, touched]) for part in (self.tolerance, self.coarse))
+        finest, coarse = (_least(part[rows][:, touched]) for part in (self.tolerance, self.coarse))
         finest = np.where(np.isfinite(finest), finest, 0.0)
-        threshold = np.maximum(doubt, MINOR * finest)
         resolved = 4 * doubt <= coarse
-        made = Test(columns, way, value, gap, doubt, threshold, finest, resolved, ~resolved & (codes >= PASSING))
-        self.tests.append(made)
-        return made
+        known = value, gap, doubt, np.maximum(doubt, MINOR * finest), finest, resolved, ~resolved & (codes >= PASSING)
+        whole = [np.full(self.claim.outs.size, blank) for blank in (0.0, 0.0, np.inf, np.inf, 0.0, True, False)]
+        for column, given in zip(whole, known, strict=True):
+            column[rows] = given
+        self.tests.append(Test(columns, way, *whole))
+        return self.tests[-1]
 
     def tolerate(self, test: Test) -> Test:
         """Take the gap of a test for the sum of many small deviations, and expect as much elsewhere."""
@@ -151,11 +158,11 @@ class Directions:
         cut = int(cuts[np.argmin(np.abs(cuts - middle))]) if cuts.size else middle
         return columns[:cut], columns[cut:]
 
-    def _unsteady(self, columns: Places, moved: Floats) -> Any:
-        """Give what the difference between two calls of the gradient amounts to along a direction."""
+    def _unsteady(self, columns: Places, moved: Floats) -> Floats:
+        """Give for each row what the difference between two calls of the gradient amounts to along a direction."""
         if np.ndim(self.unsteady):
-            return self.unsteady[:, columns] @ np.abs(moved)
-        return self.unsteady * np.abs(moved).sum()
+            return np.asarray(self.unsteady[:, columns] @ np.abs(moved))
+        return np.full(self.claim.outs.size, self.unsteady * np.abs(moved).sum())
 
     def chances(self, tests: list[Test]) -> Floats:
         """Bound for each row and parameter the chance that mistakes above the tolerance passed all these tests."""

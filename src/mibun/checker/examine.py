@@ -84,8 +84,7 @@ class Examination:
     Attributes
     ----------
     rounding : ndarray or float
-        By how much the claim may be off because its function is rounded, in its shape; None until something seems
-        wrong.
+        By how much the claim may be off as its function is rounded, in its shape; None until something seems wrong.
     known : Known
         All elements that were differentiated.
     verdict : ndarray
@@ -139,7 +138,7 @@ class Examination:
 
     def blurred(self, places: Places) -> NDArray[np.bool_]:
         """Tell where a bound is wide for another reason than noise, so that a closer look can narrow it."""
-        rough: NDArray[np.bool_] = self.rough(places) & (self.verdict[places] == RIGHT)
+        rough = self.rough(places) & (self.verdict[places] == RIGHT)
         if not rough.any():
             return np.asarray(rough)
         least = np.array([self.shortened(0.0, column) for column in self.known.columns[places].tolist()])

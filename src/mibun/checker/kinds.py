@@ -41,7 +41,10 @@ class Kind:
     part : tuple of int
         The numbers of the parts of f(x) and x that it is about.
     mended : ndarray, optional
-        The part as it would be without the mistake; None where that cannot be said.
+        The elements of the part as they would be without the mistake; None where that cannot be said. Of a sparse
+        claim those that are known.
+    factor : float, optional
+        What was given is so many times what it should be.
     certain : bool
         Every element that is known follows from it; else it says only where the mistakes are, or what they resemble.
     inside : ndarray of bool
@@ -54,6 +57,7 @@ class Kind:
     mended: Floats | None
     inside: Mask
     certain: bool = True
+    factor: float | None = None
 
     def __str__(self) -> str:
         return f"{self.how}{' ' * bool(self.where)}{self.where}"
@@ -74,13 +78,17 @@ def kinds_of(examination: Examination, clear: bool = False) -> list[Kind]:
     return found
 
 
-def mended(claim: Claim, kinds: list[Kind]) -> Floats:
-    """Give the claim as it would be without these mistakes."""
-    matrix: Floats = claim.matrix.copy()
+def mended(claim: Claim, kinds: list[Kind]) -> Any:
+    """Give the claim as it would be without these mistakes; None if that cannot be said."""
+    if claim.sparse:
+        factor = kinds[0].factor
+        return None if factor is None or not kinds[0].inside.all() else claim.matrix / factor
+    matrix = claim.matrix.copy()
     for kind in kinds:
         out, leaf = claim.outs.leaves[kind.part[0]], claim.ins.leaves[kind.part[1]]
         if kind.mended is not None:
-            matrix[out.start : out.stop, leaf.start : leaf.stop] = kind.mended
+            part = matrix[out.start : out.stop, leaf.start : leaf.stop]
+            part[:] = kind.mended.reshape(part.shape)
     return matrix
 
 
@@ -98,7 +106,7 @@ class _Part:
     def __init__(self, examination: Examination, part: tuple[int, int], places: Places, clear: bool) -> None:
         claim: Claim = examination.claim
         known = examination.known
-        self.part = part
+        self.part, self.times = part, None
         self.out, self.leaf = claim.outs.leaves[part[0]], claim.ins.leaves[part[1]]
         outer = () if claim.outs.size == 1 else self.out.shape
         self.shape = outer + self.leaf.shape
@@ -111,12 +119,17 @@ class _Part:
         self.value, self.given = known.value[places], examination.given[places]
         self.within = known.error[places] + examination.limits(places)[0]
         self.wrong = examination.verdict[places] == WRONG
-        block = claim.matrix[self.out.start : self.out.stop, self.leaf.start : self.leaf.stop]
-        self.block: Floats | None = None if claim.sparse else np.asarray(block).reshape(-1)
         x = examination.numeric.given.vector[self.leaf.slice].astype(np.float64)
-        self.x = np.tile(x, self.out.stop - self.out.start)
-        self.size = self.x.size
-        self.clear = np.full(self.size, clear)
+        self.sparse = claim.sparse
+        if self.sparse:  # there may be far too many to look at all
+            self.size, self.x, self.block, self.grid = places.size, x[self.columns], self.given, self.index
+            self.flat = np.arange(self.size)
+        else:
+            block = claim.matrix[self.out.start : self.out.stop, self.leaf.start : self.leaf.stop]
+            self.block, self.x = block.reshape(-1), np.tile(x, block.shape[0])
+            self.size = self.x.size
+            self.grid = np.stack(np.unravel_index(np.arange(self.size), self.shape)) if self.shape else self.index
+        self.clear = np.full(self.size, clear and not self.sparse)
         self.clear[self.flat] = False
         names = [name for name in (self.out.name, self.leaf.name) if name]
         self.name = " by ".join(names) or f"the {claim.word}"
@@ -128,7 +141,7 @@ class _Part:
             how = self.how(inside)
             if how is not None:
                 text, mended = how
-                return Kind(text, where, self.part, mended, inside)
+                return Kind(text, where, self.part, mended, inside, factor=self.times)
         for where, inside in self.scopes():
             if where and not inside.all() and self.wrong.sum() > 1:
                 return Kind("all that are wrong are", where, self.part, None, inside, certain=False)
@@ -136,8 +149,7 @@ class _Part:
 
     def scopes(self) -> list[tuple[str, Mask]]:
         """Give sets that hold all wrong elements, the smallest descriptions first."""
-        everywhere = np.ones(self.size, bool)
-        grid = np.stack(np.unravel_index(np.arange(self.size), self.shape)) if self.shape else np.zeros((0, 1), int)
+        everywhere, grid = np.ones(self.size, bool), self.grid
         wrong = self.index[:, self.wrong]
         fixed = [axis for axis, length in enumerate(self.shape) if length > 1 and (wrong[axis] == wrong[axis, 0]).all()]
         inside = everywhere.copy()
@@ -176,14 +188,12 @@ class _Part:
             found = rule(at)
             if found is not None:
                 text, mended = found
-                if self.block is None:
-                    return text, None
                 if mended is None:  # what is right and 0 is missing nowhere
                     return None if (self.clear & inside & (self.block != 0)).any() else (text, None)
                 mended = np.where(inside, mended, self.block)
                 if (np.abs(mended - self.block) > self.within.max())[self.clear].any():
                     continue
-                return text, mended.reshape(self.out.stop - self.out.start, -1)
+                return text, mended
         return None
 
     def fits(self, at: Mask, expected: Floats) -> bool:
@@ -209,12 +219,13 @@ class _Part:
         several = int((at & self.wrong).sum()) >= SEVERAL
         if simple not in FAMOUS and not several:
             return None
-        mended = None if self.block is None or simple is None else self.block / factor
+        mended = None if simple is None else self.block / factor
+        self.times = simple
         return _factor_text(factor, simple), mended
 
     def transposed(self, at: Mask) -> tuple[str, Floats | None] | None:
         """Try: the entries of a matrix stand in the order of its transpose."""
-        if self.block is None or len(self.shape) != 2 or min(self.shape) == 1 or self.wrong.sum() < 2:
+        if self.sparse or len(self.shape) != 2 or min(self.shape) == 1 or self.wrong.sum() < 2:
             return None
         first, second = self.shape
         turned = self.block.reshape(second, first).T.reshape(-1)
@@ -229,7 +240,7 @@ class _Part:
         spread = float(self.within[chosen].max())
         if not self.fits(at, self.given - off) or abs(off) <= spread:
             return None
-        return f"off by the constant {off:.6g}", None if self.block is None else self.block - off
+        return f"off by the constant {off:.6g}", self.block - off
 
     def share(self, at: Mask) -> tuple[str, Floats | None] | None:
         """Try: a multiple of x was added, or is missing."""
@@ -243,7 +254,7 @@ class _Part:
         if not (np.abs(self.value - self.given - share * x)[at] <= self.within[at] + blur * np.abs(x[at])).all():
             return None
         word = "missing" if share > 0 else "too much"
-        return f"{abs(share):.4g}·x {word} (weight decay?)", None if self.block is None else self.block + share * self.x
+        return f"{abs(share):.4g}·x {word} (weight decay?)", self.block + share * self.x
 
     def another_point(self) -> Kind | None:
         """Try: nearly all are wrong, and yet they resemble what was found."""

@@ -13,6 +13,7 @@ from mibun.checker.claim import columns_of
 from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import along_line, jacobian, partial
 from mibun.errors import FunctionUnchanged
+from mibun.evaluate import Values
 from mibun.methods import Method
 from mibun.options import Options, asked
 from mibun.plan import unit
@@ -23,6 +24,7 @@ from mibun.structure import Structure
 __all__ = ["Measured", "Numeric", "Spent"]
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 #: Length of the direction in which one entry is differentiated again: the steps are 1.7 times as long, and at none of
 #: the points of the first time.
@@ -140,18 +142,34 @@ class Numeric:
 
     def along(self, way: Floats) -> Measured:
         """Differentiate along a direction."""
-        return self._column(self._line(way))
+        return self._column(self._kept(self._line(self.f, way)))
 
-    def roughly(self, way: Floats, atol: float) -> Measured:
-        """Differentiate along a direction to an absolute tolerance, with values of f close to x."""
-        found = self._line(way, atol, NEAR, (self.values, self.fx.tolist()))
-        self.evaluations -= 1  # f(x) was known
-        return self._column(found)
+    def partly(self, way: Floats, rows: Places, atol: float) -> Measured:
+        """Differentiate some of the numbers that f returns along a direction.
 
-    def _line(self, way: Floats, atol: float = 0.0, nearer: float = 1.0, centre: Any = None) -> Derivative:
+        With a tolerance that is not 0 by values of f close to x.
+        """
+        outs = self.outs
+
+        def some(x: Any) -> NDArray[Any]:
+            parts = outs.parts(self.f(x), name="f(x)")
+            if not self.options.vectorized:
+                return np.concatenate([np.asarray(part).reshape(-1) for part in parts])[rows]
+            return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)[:, rows]
+
+        fx = self.fx[rows]
+        found = self._line(some, way, atol, NEAR if atol else 1.0, (Values.of(fx), fx.tolist()))
+        self.evaluations += found.evaluations - 1  # f(x) is known
+        return Measured(
+            found.value[:, None], found.error[:, None], found.status.codes[:, None], found.step[:, None], {}
+        )
+
+    def _line(
+        self, f: Callable[[Any], Any], way: Floats, atol: float = 0.0, nearer: float = 1.0, centre: Any = None
+    ) -> Derivative:
         self._afford(self.left)
         options = self.options._replace(atol=atol, budget=self.left)
-        return self._kept(along_line(self.f, self.given, way, options, nearer, centre))
+        return along_line(f, self.given, way, options, nearer, centre)
 
     def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any, **more: Any) -> Derivative:
         """Ask a verb, and keep what it says about f."""

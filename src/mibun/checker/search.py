@@ -137,8 +137,8 @@ class Search:
 
     def _hidden(self, columns: Places, tests: list[Test]) -> Places:
         """Give the columns of parameters in which a mistake that is not tolerated could hide."""
-        hidden: NDArray[np.bool_] = np.any(self.directions.chances(tests) > CHANCE, axis=0)
-        return columns[hidden[self.claim.parameter(columns)]]
+        hidden = np.flatnonzero((self.directions.chances(tests) > CHANCE).any(axis=0))
+        return columns[np.isin(self.claim.parameter(columns), hidden)]
 
     def _parts(self, columns: Places, tests: list[Test]) -> int:
         """Say into how many parts to split columns in which noise hides a mistake; 1 where that does not help.
@@ -191,6 +191,8 @@ class Search:
         if not kinds:
             return
         matrix = mended(self.claim, kinds)
+        if matrix is None:
+            return
         for test in self.directions.tests:
             with np.errstate(all="ignore"):
                 gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
