@@ -2,7 +2,7 @@
 
     python benchmarks/chain.py [--quick] [--write]
 
-- the book's network 784-50-10 in plain NumPy with six activations, a batch of 100, forward and backward, beside PyTorch;
+- the book's network 784-50-10 in plain NumPy, six activations, a batch of 100, forward and backward, beside PyTorch;
 - the twelve functions of `recorded.py`;
 - the overhead of one recorded operation on arrays of 10 numbers.
 
