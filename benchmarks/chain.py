@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,8 +75,7 @@ class Network:
 
     def torch(self, name: str) -> tuple[Callable[[], object], Callable[[], dict[str, Any]]]:
         """Give one forward and backward pass, and the gradient that it leaves."""
-        import torch
-
+        torch: Any = import_module("torch")
         torch.set_num_threads(1)
         images, labels = torch.tensor(self.images), torch.tensor(self.labels)
         p = {key: torch.tensor(part, requires_grad=True) for key, part in self.p.items()}
@@ -129,21 +129,16 @@ def problem_call(contender: str, problem: Problem, dtype: str) -> Callable[[], A
     """Make one gradient of a problem; raises where a library cannot."""
     x = problem.x.astype(dtype)
     if contender == "autograd":
-        import autograd
-        import autograd.numpy
-        import autograd.scipy.special
-
-        both = autograd.value_and_grad(problem.f(autograd.numpy, autograd.scipy.special))
+        own_special = import_module("autograd.scipy.special")
+        both = import_module("autograd").value_and_grad(problem.f(import_module("autograd.numpy"), own_special))
         return lambda: both(x)[1]
     if contender == "jax":
-        import jax
-
+        jax: Any = import_module("jax")
         jax.config.update("jax_enable_x64", True)
-        compiled = jax.jit(jax.value_and_grad(problem.f(jax.numpy, jax.scipy.special)))
+        compiled = jax.jit(jax.value_and_grad(problem.f(jax.numpy, import_module("jax.scipy.special"))))
         return lambda: np.asarray(jax.block_until_ready(compiled(x))[1])
     if contender == "torch":
-        import torch
-
+        torch: Any = import_module("torch")
         torch.set_num_threads(1)
         if problem.torch is None:
             raise NotImplementedError("PyTorch has no such function")
@@ -224,7 +219,8 @@ def time_cell(value: float) -> str:
 
 def network_section(found: Found) -> Section:
     """Compare the book's network with PyTorch."""
-    rows, ratios = [], {dtype: [] for dtype in DTYPES}  # type: dict[str, list[float]]
+    rows = []
+    ratios: dict[str, list[float]] = {dtype: [] for dtype in DTYPES}
     for dtype in DTYPES:
         for name in ACTIVATIONS:
             key = f"{dtype} {name}"
@@ -274,10 +270,8 @@ def truth_of(problem: Problem) -> Any:
     """Give the gradient in more digits than float64 has."""
     if problem.truth is not None:
         return flat(problem.truth(problem.x))
-    import autograd
-    import autograd.numpy
-
-    return flat(autograd.grad(problem.f(autograd.numpy, None))(problem.x.astype(np.longdouble)))
+    f = problem.f(import_module("autograd.numpy"), None)
+    return flat(import_module("autograd").grad(f)(problem.x.astype(np.longdouble)))
 
 
 def accuracy_section(found: Found) -> Section:

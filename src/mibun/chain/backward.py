@@ -162,7 +162,7 @@ def pull_back(nodes: list[Node], keep: bool, careful: bool = False) -> None:
             node.cotangent = None
             node.owned = False
             if careful and node.rule.entrywise:
-                node.rule.pull(node, g, lambda given, part, g=g: give(given, nothing(g, part)))  # type: ignore[misc]
+                node.rule.pull(node, g, lambda given, part, g=g: give(given, nothing(g, part)))
             else:
                 node.rule.pull(node, g, give)
 
