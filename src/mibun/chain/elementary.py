@@ -284,18 +284,15 @@ class Chosen(Kinked):
         """Multiply by the slopes, and count the ties."""
         left, right = node.inputs
         a, b = value_of(left), value_of(right)
-        first, tied = a == node.value, a == b
+        tied, part = a == b, g * (a == node.value)
         ties = np.count_nonzero(tied)
         if ties:
             node.tape.kink(node, ties)
-            half = first - 0.5 * tied
-            shares: tuple[Any, Any] = half.astype(node.value.dtype), (1 - half).astype(node.value.dtype)
-        else:
-            shares = first, ~first
+            part = np.where(tied, 0.5 * g, part)[()]
         if isinstance(left, Node) and left.live:
-            give(left, g * shares[0])
+            give(left, part)
         if isinstance(right, Node) and right.live:
-            give(right, g * shares[1])
+            give(right, g - part)
 
 
 def _share(a: Any, b: Any, y: Any) -> Any:
