@@ -98,7 +98,8 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None:
         return FUNCTIONS[np.nonzero](condition)
     which, first, second = constant(condition), constant(x), constant(y)
-    if isinstance(which, Node) and which.live:
+    live = isinstance(which, Node) and which.live
+    if live:
         which = np.not_equal(which, 0)
     if not isinstance(first, Node) and not isinstance(second, Node):
         return np.where(plain(which), first, second)
