@@ -21,6 +21,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,8 +76,7 @@ class Network:
 
     def torch(self, name: str) -> tuple[Callable[[], object], Callable[[], dict[str, Any]]]:
         """Give one forward and backward pass, and the gradient that it leaves."""
-        import torch
-
+        torch: Any = import_module("torch")
         torch.set_num_threads(1)
         images, labels = torch.tensor(self.images), torch.tensor(self.labels)
         p = {key: torch.tensor(part, requires_grad=True) for key, part in self.p.items()}
@@ -97,7 +98,7 @@ class Measured(NamedTuple):
     gradient: Any
 
 
-def timed(call: Callable[[], object], most: float) -> float:
+def timed(call: Callable[[], object], most: float, share: float = 0.25) -> float:
     """Give the lower quartile of the seconds of a call, of as many as fit into `most` seconds, but at least 7."""
     call()
     times: list[float] = []
@@ -106,7 +107,7 @@ def timed(call: Callable[[], object], most: float) -> float:
         before = time.perf_counter()
         call()
         times.append(time.perf_counter() - before)
-    return sorted(times)[len(times) // 4]
+    return sorted(times)[int(len(times) * share)]
 
 
 def flat(gradient: Any) -> Any:
@@ -129,21 +130,16 @@ def problem_call(contender: str, problem: Problem, dtype: str) -> Callable[[], A
     """Make one gradient of a problem; raises where a library cannot."""
     x = problem.x.astype(dtype)
     if contender == "autograd":
-        import autograd
-        import autograd.numpy
-        import autograd.scipy.special
-
-        both = autograd.value_and_grad(problem.f(autograd.numpy, autograd.scipy.special))
+        own_special = import_module("autograd.scipy.special")
+        both = import_module("autograd").value_and_grad(problem.f(import_module("autograd.numpy"), own_special))
         return lambda: both(x)[1]
     if contender == "jax":
-        import jax
-
+        jax: Any = import_module("jax")
         jax.config.update("jax_enable_x64", True)
-        compiled = jax.jit(jax.value_and_grad(problem.f(jax.numpy, jax.scipy.special)))
+        compiled = jax.jit(jax.value_and_grad(problem.f(jax.numpy, import_module("jax.scipy.special"))))
         return lambda: np.asarray(jax.block_until_ready(compiled(x))[1])
     if contender == "torch":
-        import torch
-
+        torch: Any = import_module("torch")
         torch.set_num_threads(1)
         if problem.torch is None:
             raise NotImplementedError("PyTorch has no such function")
@@ -224,7 +220,7 @@ def time_cell(value: float) -> str:
 
 def network_section(found: Found) -> Section:
     """Compare the book's network with PyTorch."""
-    rows: list[list[str]] = []
+    rows = []
     ratios: dict[str, list[float]] = {dtype: [] for dtype in DTYPES}
     for dtype in DTYPES:
         for name in ACTIVATIONS:
@@ -275,10 +271,8 @@ def truth_of(problem: Problem) -> Any:
     """Give the gradient in more digits than float64 has."""
     if problem.truth is not None:
         return flat(problem.truth(problem.x))
-    import autograd
-    import autograd.numpy
-
-    return flat(autograd.grad(problem.f(autograd.numpy, None))(problem.x.astype(np.longdouble)))
+    f = problem.f(import_module("autograd.numpy"), None)
+    return flat(import_module("autograd").grad(f)(problem.x.astype(np.longdouble)))
 
 
 def accuracy_section(found: Found) -> Section:
@@ -327,34 +321,36 @@ def accuracy_section(found: Found) -> Section:
     return Section("Errors, relative to the largest entry", text, targets)
 
 
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "a + b": lambda y, x: y + x,
-    "a * b": lambda y, x: y * x,
-    "a / b": lambda y, x: y / x,
-    "a ** 2": lambda y, x: y**2,
-    "np.sin": lambda y, x: np.sin(y),
-    "np.exp": lambda y, x: np.exp(y),
-    "np.tanh": lambda y, x: np.tanh(y),
-    "np.maximum": lambda y, x: np.maximum(y, x),
-    "np.where": lambda y, x: np.where(y > x, y, x),
-    "np.sum": lambda y, x: np.sum(y) * x,
-    "x.mean()": lambda y, x: y.mean() * x,
-    "np.max": lambda y, x: np.max(y) * x,
-    "a @ b": lambda y, x: (y @ x) * x,
-    "x[::-1]": lambda y, x: y[::-1],
-    "x[indices]": lambda y, x: y[np.arange(10)],
-    "np.concatenate": lambda y, x: np.concatenate([y[:5], x[5:]]),
-    "np.reshape": lambda y, x: y.reshape(2, 5).reshape(10),
-    "np.transpose": lambda y, x: y.reshape(2, 5).T.T.reshape(10),
-    "np.cumsum": lambda y, x: np.cumsum(y),
+#: A loop over an operation, and what x is divided by, so that nothing grows or shrinks without bound.
+OPERATIONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
+    "a + b": (lambda y, x: y + x, np.max),
+    "a * b": (lambda y, x: y * x, np.max),
+    "a / b": (lambda y, x: y / x, np.max),
+    "a ** 2": (lambda y, x: y**2, np.max),
+    "np.sin": (lambda y, x: np.sin(y), np.max),
+    "np.exp": (lambda y, x: np.exp(-y), np.max),
+    "np.tanh": (lambda y, x: np.tanh(y), np.max),
+    "np.maximum": (lambda y, x: np.maximum(y, x), np.max),
+    "np.where": (lambda y, x: np.where(y > x, y, x), np.max),
+    "np.sum": (lambda y, x: np.sum(y) * x, np.sum),
+    "x.mean()": (lambda y, x: y.mean() * x, np.mean),
+    "np.max": (lambda y, x: np.max(y) * x, np.max),
+    "a @ b": (lambda y, x: (y @ x) * x, np.linalg.norm),
+    "x[::-1]": (lambda y, x: y[::-1], np.max),
+    "x[indices]": (lambda y, x: y[np.arange(10)], np.max),
+    "np.concatenate": (lambda y, x: np.concatenate([y[:5], x[5:]]), np.max),
+    "np.reshape": (lambda y, x: y.reshape(2, 5).reshape(10), np.max),
+    "x.T": (lambda y, x: y.T, np.max),
+    "np.cumsum": (lambda y, x: np.cumsum(y) * 0.5, np.max),
 }
 
 
 def overhead_section() -> Section:
-    """Time single operations on arrays of 10 numbers, by chains of two lengths."""
-    x = np.random.default_rng(0).uniform(0.5, 1.0, 10)
+    """Time single operations on arrays of 10 numbers, by chains of two lengths: the least time of many calls."""
+    uniform = np.random.default_rng(0).uniform(0.5, 1.0, 10)
     rows, per_operation = [], []
-    for name, operation in OPERATIONS.items():
+    for name, (operation, size) in OPERATIONS.items():
+        x = uniform / size(uniform)
 
         def f(x: Any, count: int = 0, operation: Callable[[Any, Any], Any] = operation) -> Any:
             y = x
@@ -365,7 +361,8 @@ def overhead_section() -> Section:
         times, operations = [], []
         for count in (20, 220):
             chained = lambda x, count=count, f=f: f(x, count)  # noqa: E731
-            times.append(min(timed(lambda: mb.chain.value_and_gradient(chained, x), 0.2) for _ in range(3)))  # noqa: B023
+            call = partial(mb.chain.value_and_gradient, chained, x)
+            times.append(timed(call, 0.4, share=0.0))
             operations.append(mb.chain.record(chained, x, verify=False).operations)
         each = (times[1] - times[0]) / (operations[1] - operations[0])
         per_operation.append(each)

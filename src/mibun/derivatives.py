@@ -475,7 +475,12 @@ def jacobian(
     """
     options = Options(method, rtol, atol, bounds, noise, budget, vectorized, workers, evaluator)
     wish = chain_asked(options)
-    if wish is not None and sparsity is None:
+    if wish is not None:
+        if sparsity is not None:
+            raise InputError(
+                'sparsity is given with method="chain", which takes one way back for each number that f returns; leave '
+                'sparsity out, or write method="adaptive"'
+            )
         from mibun.chain.method import chain_jacobian
 
         return _told(chain_jacobian(f, x, wish))

@@ -255,6 +255,18 @@ def test_options_for_those_who_move_x_are_refused(option: str) -> None:
             verb(np.sum, X, method="chain", **{option: given})
 
 
+def test_a_pattern_is_refused() -> None:
+    with pytest.raises(InputError, match='sparsity is given with method="chain"'):
+        mb.jacobian(lambda x: x * 2, X, sparsity="detect", method="chain")
+
+
+def test_what_is_known_is_listed() -> None:
+    names = mb.chain.known()
+    assert names == sorted(names)
+    assert {"np.sin", "np.sum", "np.linalg.solve", "np.lib.stride_tricks.sliding_window_view"} <= set(names)
+    assert len(names) > 200
+
+
 @pytest.mark.parametrize("verb", [mb.derivative, lambda f, x, method: mb.directional(f, x, X, method=method)])
 @pytest.mark.parametrize("method", ["chain", mb.Chain()])
 def test_other_verbs_say_where_the_chain_belongs(verb: Any, method: Any) -> None:

@@ -59,12 +59,11 @@ def apply(rule: Rule, *inputs: Any, options: Any = None) -> "Recorded":
 
 def constant(given: Any) -> Any:
     """Check what is no recorded array: numbers and arrays of numbers; recorded numbers in an array are stacked."""
-    if type(given) in PLAIN or (type(given) is np.ndarray and given.dtype.kind in NUMBERS):
+    kind = type(given)
+    if kind is Recorded or kind in PLAIN or (kind is np.ndarray and given.dtype.kind in NUMBERS):
         return given
     if isinstance(given, np.ma.MaskedArray):
         raise refusal("a masked array", "write array.filled(...) with a number for the gaps")
-    if isinstance(given, Node):
-        return given
     if isinstance(given, Number | np.generic):
         return _real(given)
     if isinstance(given, list | tuple) and any(isinstance(part, Node | list | tuple) for part in given):

@@ -11,12 +11,12 @@ import numpy as np
 from mibun.chain import algebra, composed, elementary, linear, moving, norms, products, selecting, ufuncs  # noqa: F401 (rules)
 from mibun.chain.array import Recorded, constant, nested
 from mibun.chain.bounds import Errors, errors_of, pull_back_with_bounds
-from mibun.chain.tape import Node, Tape, give, nothing
+from mibun.chain.tape import FUNCTIONS, UFUNCS, Node, Tape, give, nothing
 from mibun.errors import InputError
 from mibun.evaluate.serial import located, shown
 from mibun.structure import Structure
 
-__all__ = ["Pulled", "Taped", "pulled", "taped", "value_in"]
+__all__ = ["Pulled", "Taped", "known", "pulled", "taped", "value_in"]
 
 
 class Taped(NamedTuple):
@@ -165,6 +165,22 @@ def pull_back(nodes: list[Node], keep: bool, careful: bool = False) -> None:
                 node.rule.pull(node, g, lambda given, part, g=g: give(given, nothing(g, part)))
             else:
                 node.rule.pull(node, g, give)
+
+
+def known() -> list[str]:
+    """Name the functions and ufuncs of NumPy that are recorded by a rule of their own; other ufuncs are, too, without.
+
+    Examples
+    --------
+    >>> from mibun import chain
+    >>> "np.einsum" in chain.known(), "np.linalg.cholesky" in chain.known(), "np.fft.fft" in chain.known()
+    (True, True, False)
+    """
+    functions = [
+        one for one in FUNCTIONS if callable(one) and (getattr(one, "__module__", "") or "").startswith("numpy")
+    ]
+    names = {f"{one.__module__}.{one.__name__}".replace("numpy", "np", 1) for one in functions if one is not np.ufunc}
+    return sorted(names - {"np.reduce"} | {f"np.{ufunc.__name__}" for ufunc in UFUNCS})
 
 
 def _taken(nodes: list[Node]) -> Iterator[Node]:

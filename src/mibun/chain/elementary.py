@@ -228,39 +228,14 @@ class Power(Elementwise):
         return np.where(y == 0, 0.0, y * np.log(np.where(y == 0, 1.0, z)))
 
 
-def _shares(ufunc: np.ufunc, sign: int) -> tuple[Slope, Slope]:
-    """Slopes of the larger or smaller of two: 1 for the one that is chosen, 1/2 each where they tie."""
+class Kinked(Elementwise):
+    """A ufunc with a kink: entries at it, or within the errors of it, have an error that covers both sides."""
 
-    def first(a: Any, b: Any, y: Any) -> Any:
-        return np.where(a == b, 0.5, (a > b) if sign > 0 else (a < b)).astype(np.result_type(y), copy=False)
-
-    def second(a: Any, b: Any, y: Any) -> Any:
-        return np.where(a == b, 0.5, (b > a) if sign > 0 else (b < a)).astype(np.result_type(y), copy=False)
-
-    return first, second
-
-
-class Extreme(Elementwise):
-    """The larger or smaller of two, and the absolute value: a kink where the two sides tie."""
-
-    def __init__(self, ufunc: np.ufunc, *slopes: Slope, width: float) -> None:
-        super().__init__(ufunc, *slopes)
-        self.width = width  # the slopes on the two sides of the kink are this far from their mean
-
-    def pull(self, node: Node, g: Any, give: Give) -> None:
-        """Multiply by the slopes, and count the ties."""
-        values = [value_of(given) for given in node.inputs]
-        count = np.count_nonzero(self._ties(values))
-        if count:
-            node.tape.kink(node, count)
-            super().pull(node, g, give)
-            return
-        for place, given in enumerate(node.inputs):
-            if isinstance(given, Node) and given.live:
-                give(given, g * self._chosen(place, values))
+    #: How far the slopes on the two sides of the kink are from their mean.
+    width: float
 
     def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
-        """Cover both sides where the kink is within the errors, unless kinks are to be left out."""
+        """Carry the bound through the slopes; add half the jump at the kink and all of it near by, or leave it out."""
         values = [value_of(given) for given in node.inputs]
         off = self._drift(0, values, errors, None)
         near = np.count_nonzero(off)
@@ -272,22 +247,56 @@ class Extreme(Elementwise):
                 part = times(slope, gap)
                 give(given, part if node.tape.smooth else part + times(off, np.abs(g) + gap))
 
-    def _ties(self, values: Sequence[Any]) -> Any:
-        return values[0] == (values[1] if len(values) > 1 else 0)
-
-    def _chosen(self, place: int, values: Sequence[Any]) -> Any:
-        if len(values) == 1:
-            return np.sign(values[0])
-        above = values[0] > values[1]
-        return above if (place == 0) == (self.ufunc in (np.maximum, np.fmax)) else ~above
-
     def _drift(self, place: int, values: Sequence[Any], errors: Sequence[Any], slope: Any) -> Any:
-        """Cover both sides where the kink is within the errors."""
         gap = np.abs(values[0] - values[1]) if len(values) > 1 else np.abs(values[0])
         reach: Any = 0.0
         for error in errors:
             reach = reach if error is None else reach + error
         return np.where(gap == 0, self.width, np.where(gap <= reach, 2 * self.width, 0.0))
+
+
+class Absolute(Kinked):
+    """The absolute value: its slope at 0 is the mean of the two sides, 0."""
+
+    width = 1.0
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        super().__init__(ufunc, lambda x, y: np.sign(x))
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the sign, and count the zeros."""
+        (given,) = node.inputs
+        zeros = given.value.size - np.count_nonzero(given.value)
+        if zeros:
+            node.tape.kink(node, zeros)
+        give(given, g * np.sign(given.value))
+
+
+class Chosen(Kinked):
+    """The larger or smaller of two: slope 1 in the one that was chosen, and 1/2 in both where they tie."""
+
+    width = 0.5
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        super().__init__(ufunc, lambda a, b, y: _share(a, b, y), lambda a, b, y: _share(b, a, y))
+
+    def pull(self, node: Node, g: Any, give: Give) -> None:
+        """Multiply by the slopes, and count the ties."""
+        left, right = node.inputs
+        a, b = value_of(left), value_of(right)
+        tied, part = a == b, g * (a == node.value)
+        ties = np.count_nonzero(tied)
+        if ties:
+            node.tape.kink(node, ties)
+            part = np.where(tied, 0.5 * g, part)[()]
+        if isinstance(left, Node) and left.live:
+            give(left, part)
+        if isinstance(right, Node) and right.live:
+            give(right, g - part)
+
+
+def _share(a: Any, b: Any, y: Any) -> Any:
+    return np.where(a == b, 0.5, a == y).astype(y.dtype)
 
 
 def _hypot_slope(a: Any, y: Any) -> Any:
@@ -346,9 +355,8 @@ FLAT: Final = """
 UFUNCS.update({ufunc: Unary(ufunc, slope) for ufunc, slope in UNARY.items()})
 UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
 UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if hasattr(np, name)})
-UFUNCS.update({ufunc: Extreme(ufunc, *_shares(ufunc, 1), width=0.5) for ufunc in (np.maximum, np.fmax)})
-UFUNCS.update({ufunc: Extreme(ufunc, *_shares(ufunc, -1), width=0.5) for ufunc in (np.minimum, np.fmin)})
-UFUNCS.update({ufunc: Extreme(ufunc, lambda x, y: np.sign(x), width=1.0) for ufunc in (np.absolute, np.fabs)})
+UFUNCS.update({ufunc: Chosen(ufunc) for ufunc in (np.maximum, np.minimum, np.fmax, np.fmin)})
+UFUNCS.update({ufunc: Absolute(ufunc) for ufunc in (np.absolute, np.fabs)})
 UFUNCS.update({ufunc: Power(ufunc) for ufunc in (np.power, np.float_power)})
 UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: (1 - y) * (1 + y), floor=lambda x, y: 1.0)
 UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)

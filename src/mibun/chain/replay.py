@@ -45,6 +45,7 @@ class Recording:
         self._structure, self._layout = structure, record.layout
         self._nodes, self._leaves, self._results = record.tape.nodes, record.leaves, record.results
         self._branches = record.tape.branches
+        record.tape.close()
         self.operations = len(self._nodes)
         self.entries = sum(int(np.size(node.value)) for node in self._nodes)
         self.derivative: Derivative | None = None

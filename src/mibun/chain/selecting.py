@@ -97,13 +97,14 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """Choose from two arrays."""
     if x is None:
         return FUNCTIONS[np.nonzero](condition)
-    which: Any = constant(condition)
-    if isinstance(which, Node) and which.live:
-        which = np.not_equal(which, 0)  # type: ignore[call-overload]
-    inputs = which, constant(x), constant(y)
-    if not any(isinstance(given, Node) for given in inputs[1:]):
-        return np.where(plain(which), *inputs[1:])
-    return recorded(WHERE, inputs, WHERE.forward(None, *map(value_of, inputs)))
+    which, first, second = constant(condition), constant(x), constant(y)
+    live = isinstance(which, Node) and which.live
+    if live:
+        which = np.not_equal(which, 0)
+    if not isinstance(first, Node) and not isinstance(second, Node):
+        return np.where(plain(which), first, second)
+    value = np.where(value_of(which), value_of(first), value_of(second))[()]
+    return recorded(WHERE, (which, first, second), value)
 
 
 def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any, rest: dict[str, Any]) -> Any:

@@ -159,6 +159,7 @@ class Tape:
     def close(self) -> None:
         """Let go of all nodes; an array that f kept for later cannot be used any more."""
         self.nodes = []
+        self.branches = [branch._replace(nodes=()) for branch in self.branches]
         self.append = _closed
 
     def kink(self, node: Node, count: Any) -> None:
