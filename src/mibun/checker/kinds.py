@@ -106,7 +106,8 @@ class _Part:
     def __init__(self, examination: Examination, part: tuple[int, int], places: Places, clear: bool) -> None:
         claim: Claim = examination.claim
         known = examination.known
-        self.part, self.times = part, None
+        self.part = part
+        self.times: float | None = None
         self.out, self.leaf = claim.outs.leaves[part[0]], claim.ins.leaves[part[1]]
         outer = () if claim.outs.size == 1 else self.out.shape
         self.shape = outer + self.leaf.shape
