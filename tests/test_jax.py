@@ -1,5 +1,6 @@
 """`mibun.jax`: checks of gradients that JAX makes, and black boxes as its operations."""
 
+import os
 import sys
 from typing import NamedTuple
 
@@ -228,6 +229,21 @@ def test_whole_numbers_and_others_are_passed_on():
     operation = mb.jax.differentiable(lambda x, n, mode: x**n if mode == "power" else x)
     assert jax.grad(operation)(2.0, jnp.array(3), "power") == pytest.approx(12.0)
     assert jax.grad(operation)(2.0, 3, "power") == pytest.approx(12.0)
+
+
+def test_a_simulator_runs_in_other_processes():
+    pytest.importorskip("cloudpickle", reason="cloudpickle is not installed: pip install 'mibun[parallel]'")
+    here = os.getpid()
+
+    def f(params, k):
+        assert os.getpid() != here
+        return k * np.sum(params["a"] ** 3)
+
+    with mb.Evaluator(workers=2) as evaluator:
+        operation = mb.jax.differentiable(f, evaluator=evaluator)
+        for transform in (lambda f: f, jax.jit):
+            slope = transform(jax.grad(operation))({"a": PARAMS["a"]}, 2.0)["a"]
+            assert slope == pytest.approx(6 * np.asarray(PARAMS["a"]) ** 2, rel=1e-5)
 
 
 def test_a_second_derivative_and_forward_mode_are_refused():

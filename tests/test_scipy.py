@@ -273,6 +273,27 @@ def test_options_are_handed_on_and_unknown_ones_are_told_at_once():
     assert ours.last.evaluations < mb.gradient(waves, [7.3]).evaluations
 
 
+def test_a_function_of_numpy_can_be_recorded():
+    def f(x):
+        return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+    slopes = mb.scipy.jac(f, method="chain")
+    found = minimize(f, START, jac=slopes, tol=1e-10)
+    assert abs(found.x - 1.0).max() < 1e-8
+    assert slopes.evaluations <= 6 * found.njev
+    assert abs(mb.scipy.hess(f, method="chain")(np.ones(3))[0, 0] - 802.0) < 1e-9
+
+
+def test_an_evaluator_and_its_store_serve_all_calls(tmp_path):
+    found = []
+    for stored in (False, True):
+        with mb.Evaluator(store=tmp_path / "points.db", name="residuals") as evaluator:
+            slopes = mb.scipy.jac(residuals, evaluator=evaluator)
+            found.append([slopes(START[:2] + shift, 3.0).tolist() for shift in (0.0, 0.1)])
+            assert evaluator.counts.stored == (slopes.evaluations if stored else 0)
+    assert found[0] == found[1]
+
+
 def test_it_can_be_sent_to_another_process():
     slopes = mb.scipy.jac(rosen)
     slopes(START)

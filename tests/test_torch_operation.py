@@ -1,6 +1,7 @@
 """`mibun.torch.differentiable`: a black box that autograd goes through."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ def test_several_tensors_of_which_some_need_no_gradient():
     operation(x, W, 2.0).backward()
     assert (x.grad - 4).abs().max() < 1e-10
     few = len(calls)
+    assert operation.last.evaluations < 40  # 11 for each entry of x, and none for those of W
     W.requires_grad_()
     operation(x.detach(), W, 2.0).backward()
     assert (W.grad - 2 * X[:, None]).abs().max() < 1e-10
@@ -158,6 +160,30 @@ def test_options_reach_the_verb():
     x = X.clone().requires_grad_()
     vectorized(x).backward()
     assert (x.grad - 2 * X).abs().max() < 1e-10
+
+
+def test_a_function_of_numpy_can_be_recorded():
+    operation = mb.torch.differentiable(lambda x: np.sum(np.sin(x) ** 2), method="chain")
+    x = X.clone().requires_grad_()
+    operation(x).backward()
+    assert (x.grad - torch.sin(2 * X)).abs().max() < 1e-12
+    assert operation.last.evaluations <= 5
+
+
+def test_a_simulator_runs_in_other_processes():
+    pytest.importorskip("cloudpickle", reason="cloudpickle is not installed: pip install 'mibun[parallel]'")
+    here = os.getpid()
+
+    def f(x, k):
+        assert os.getpid() != here
+        return k * np.sum(x**3)
+
+    with mb.Evaluator(workers=2) as evaluator:
+        operation = mb.torch.differentiable(f, evaluator=evaluator)
+        x = X.clone().requires_grad_()
+        operation(x, 2.0).backward()
+        assert (x.grad - 6 * X**2).abs().max() < 1e-10
+        assert evaluator.counts.calls == operation.last.evaluations + 1
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,6 @@ Array = NDArray[Any]
 RANDOM: Final = 2.0**-10
 #: How far the parts are moved, relative to each entry, to see in how many bits a function computes: far enough for 8.
 NUDGE: Final = 2.0**-4
-#: What rounding may leave where all terms of a backward cancel, as before a normalisation, in units of the relative
-#: tolerance and of the largest slope of all parts.
-ROUNDED: Final = 1e-2
 FEW_BITS: Final = (
     "f computes in float16 or bfloat16, whatever it is given: numbers of so few bits are equal at neighbouring points; "
     "let it compute in the precision of its arguments to have it checked"
@@ -99,9 +96,6 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
     widths = _widths(program, first, slopes, weights, seed)
     if widths[0] == 2:
         return _undecided(program, FEW_BITS, seed)
-    rtol = RTOL[min(widths)]
-    largest = max((_largest(slope) for slope in slopes if slope is not None), default=0.0)
-    usual = {"rtol": rtol, "atol": ROUNDED * rtol * largest, "seed": seed}
     missing = sorted(name for name, slope in zip(program.parts, slopes, strict=True) if slope is None)
 
     def f(parts: dict[str, Array]) -> float:
@@ -112,7 +106,7 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
         pairs = zip(parts.items(), program.gradient(parts, weights), strict=True)
         return {name: np.zeros_like(part) if slope is None else slope for (name, part), slope in pairs}
 
-    report = check(f, gradient, program.parts, **{**usual, **options})
+    report = check(f, gradient, program.parts, **{"rtol": RTOL[min(widths)], "seed": seed, **options})
     notes = list(program.notes)
     if missing:
         notes.append(f"the gradient of {', '.join(missing)} is None; it is read as zeros")

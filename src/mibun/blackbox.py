@@ -5,7 +5,7 @@ For what automatic differentiation calls an operation with a custom backward: Py
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from mibun.result import Derivative
 __all__ = ["BlackBox"]
 
 Array = NDArray[Any]
+
+#: Options that say where f may be evaluated, and by whom.
+WHERE: Final = ("bounds", "vectorized", "workers", "evaluator")
 
 
 class BlackBox:
@@ -43,17 +46,6 @@ class BlackBox:
         self.f, self.options = f, dict(options)
         self.last: Derivative | None = None
 
-    def moved(self, arguments: Sequence[Any], places: Sequence[int]) -> Callable[[list[Array]], Any]:
-        """Give f as a function of the arguments at some places."""
-
-        def f(parts: list[Array]) -> Any:
-            whole = list(arguments)
-            for place, part in zip(places, parts, strict=True):
-                whole[place] = part
-            return self.f(*whole)
-
-        return f
-
     def value(self, arguments: Sequence[Any]) -> Array:
         """Evaluate f, as every other point is evaluated."""
         places = [place for place, given in enumerate(arguments) if _floating(given)]
@@ -61,7 +53,8 @@ class BlackBox:
             raise InputError("there is no argument of floating dtype; expected one at least")
         x = [arguments[place] for place in places]
         direction = [np.ones(part.shape) for part in x]
-        fx = directional(self.moved(arguments, places), x, direction, **{**self.options, "budget": 1}).fx
+        options = {name: self.options[name] for name in WHERE if name in self.options}
+        fx = directional(_moved(self.f, arguments, places), x, direction, budget=1, **options).fx
         if not isinstance(fx, float | np.ndarray) or np.iscomplexobj(fx):
             raise InputError(f"f returned {type(fx).__name__}; expected a real number, or one array of them")
         return np.asarray(fx)
@@ -69,8 +62,21 @@ class BlackBox:
     def pullback(self, arguments: Sequence[Any], places: Sequence[int], cotangent: Array) -> list[Array]:
         """Give the cotangent times the derivative of f with respect to the arguments at some places."""
         x = [arguments[place] for place in places]
-        self.last = vjp(self.moved(arguments, places), x, cotangent[()], **self.options)
+        self.last = vjp(_moved(self.f, arguments, places), x, cotangent[()], **self.options)
         return [np.asarray(part) for part in self.last.value]
+
+
+def _moved(f: Callable[..., Any], arguments: Sequence[Any], places: Sequence[int]) -> Callable[[list[Array]], Any]:
+    """Give f as a function of the arguments at some places; it holds nothing that another process cannot have."""
+    held = [None if place in places else argument for place, argument in enumerate(arguments)]
+
+    def moved(parts: list[Array]) -> Any:
+        whole = list(held)
+        for place, part in zip(places, parts, strict=True):
+            whole[place] = part
+        return f(*whole)
+
+    return moved
 
 
 def _floating(given: Any) -> bool:

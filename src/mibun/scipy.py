@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mibun.derivatives import directional, jacobian, vjp
 from mibun.errors import MissingDependency
 from mibun.hessians import hessian
-from mibun.methods import Adaptive, choose_method
+from mibun.methods import Adaptive, Chain, choose_method
 from mibun.result import Derivative
 from mibun.sparsity import Sparsity
 from mibun.status import Status
@@ -54,7 +54,9 @@ class Repeated:
         inspect.signature(verb).bind_partial(**options)  # an unknown word is told now
         self.name, self.verb, self.functions, self.answer = name, verb, functions, answer
         self.options = dict(options)
-        self.method = choose_method(self.options.get("method", "adaptive"))
+        method = self.options.get("method", "adaptive")
+        chain = isinstance(method, Chain) or (isinstance(method, str) and method == "chain")
+        self.method = None if chain else choose_method(method)  # and an unknown one is
         self.pattern: Sparsity | None = None
         self.at: Floats = np.empty(0)
         self.last: Derivative | None = None
@@ -96,10 +98,11 @@ def jac(f: Callable[..., Any], **options: Any) -> Repeated:
     f : callable
         ``f(x, *args)`` -> a number, or an array with one axis.
     **options
-        Those of `mibun.jacobian`: ``bounds``, ``rtol``, ``noise``, ``sparsity``, ... ``method="central"`` takes
-        4 evaluations for each entry of x in the place of 10, and loses half of the digits. Bounds are taken in all
-        forms that SciPy takes (pairs for an x of two entries look like (lower, upper): write `scipy.optimize.Bounds`);
-        where a solver has left them, as "trust-constr" does, steps lead back.
+        Those of `mibun.jacobian`: ``bounds``, ``rtol``, ``noise``, ``sparsity``, ``workers``, ``evaluator``, ...
+        ``method="central"`` takes 4 evaluations for each entry of x in the place of 10, and loses half of the digits;
+        where f is written with NumPy, ``method="chain"`` takes a few in all. Bounds are taken in all forms that SciPy
+        takes (pairs for an x of two entries look like (lower, upper): write `scipy.optimize.Bounds`); where a solver has
+        left them, as "trust-constr" does, steps lead back.
 
     Returns
     -------

@@ -32,7 +32,7 @@ def differentiable(f: Callable[..., Any], *, like: Any = 0.0, **options: Any) ->
         Default: a number.
     **options
         Those of `mibun.vjp`: method, rtol, atol, bounds (a list of an entry for each floating array), noise, budget,
-        vectorized.
+        vectorized, workers, evaluator.
 
     Returns
     -------
@@ -77,15 +77,12 @@ class Operation:
         if not callable(f):
             raise InputError(f"f is {f!r}; expected a function of NumPy arrays")
         self.f, self.shape = f, shape
-        self.box = BlackBox(self._unflattened, options)
+        self.box = BlackBox(lambda build, *leaves: f(*build(leaves)), options)
 
     @property
     def last(self) -> Derivative | None:
         """What the last backward found: value, error and status are lists, with an entry for each floating array."""
         return self.box.last
-
-    def _unflattened(self, build: Callable[[Sequence[Any]], Any], *leaves: Any) -> Any:
-        return self.f(*build(leaves))
 
     def __call__(self, *arguments: Any) -> Any:
         """Evaluate f."""
@@ -95,11 +92,13 @@ class Operation:
         if not any(is_floating(jax, leaf) for leaf in leaves):
             raise InputError("there is no argument of floating dtype; expected one at least")
 
+        held = [None if place in places else leaf for place, leaf in enumerate(leaves)]
+
         def build(arrays: Sequence[Any]) -> Any:
-            whole = list(leaves)
+            whole = list(held)
             for place, array in zip(places, arrays, strict=True):
                 whole[place] = array
-            return jax.tree_util.tree_unflatten(tree, whole)
+            return tree.unflatten(whole)
 
         return _operation(jax, self.box, self.shape, build)(*(leaves[place] for place in places))
 

@@ -29,7 +29,7 @@ def differentiable(f: Callable[..., Any], **options: Any) -> "Operation":
         it is. It returns a real number or one array.
     **options
         Those of `mibun.vjp`: method, rtol, atol, bounds (a list of an entry for each floating argument), noise, budget,
-        vectorized.
+        vectorized, workers, evaluator.
 
     Returns
     -------
