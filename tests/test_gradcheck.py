@@ -102,8 +102,9 @@ def test_it_can_be_used_with_hypothesis(tmp_path):
     done = run(
         tmp_path,
         """
-        from hypothesis import given, strategies as st
+        from hypothesis import given, settings, strategies as st
 
+        @settings(deadline=None, max_examples=5)
         @given(st.floats(0.5, 2.0))
         def test_it(gradcheck, x):
             gradcheck(lambda x: x**2, x, lambda x: 2 * x)

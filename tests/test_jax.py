@@ -2,6 +2,7 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -145,6 +146,23 @@ def test_options_are_those_of_check():
     assert "seed=3" in report.repeat
     with pytest.raises(TypeError, match="rtool"):
         mb.jax.check(jnp.sin, normal(2), rtool=1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_other_threads_compute_in_float64_too():
+    with ThreadPoolExecutor(2) as threads:
+        report = mb.jax.check(layer(lambda slope: slope * 1.00001), (normal(2, 3), normal(3, 2)), workers=threads)
+    assert len(report.wrong) == 6
+
+
+def test_python_floats_are_differentiated_in_both_precisions():
+    def f(x):
+        if jnp.result_type(x) != jnp.float32:
+            raise TypeError("float32, please")
+        return jnp.sin(x)
+
+    assert mb.jax.check(f, 0.7).ok
+    assert not mb.jax.check(lambda x: x * jax.lax.stop_gradient(x), 0.7).ok
 
 
 def test_without_jax_it_says_how_to_install_it(monkeypatch):

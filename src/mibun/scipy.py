@@ -101,8 +101,8 @@ def jac(f: Callable[..., Any], **options: Any) -> Repeated:
         Those of `mibun.jacobian`: ``bounds``, ``rtol``, ``noise``, ``sparsity``, ``workers``, ``evaluator``, ...
         ``method="central"`` takes 4 evaluations for each entry of x in the place of 10, and loses half of the digits;
         where f is written with NumPy, ``method="chain"`` takes a few in all. Bounds are taken in all forms that SciPy
-        takes (pairs for an x of two entries look like (lower, upper): write `scipy.optimize.Bounds`); where a solver has
-        left them, as "trust-constr" does, steps lead back.
+        takes (pairs for an x of two entries look like (lower, upper): write `scipy.optimize.Bounds`); where a solver
+        has left them, as "trust-constr" does, steps lead back.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def check(function: Callable[..., Any], args: Any = (), *, seed: int = 0, **opti
     seed : int
         Of the random numbers that weigh what the function returns, and of those of `mibun.check`.
     **options
-        Those of `mibun.check`: rtol, atol, exhaustive, method, noise, bounds, budget.
+        Those of `mibun.check`: rtol, atol, exhaustive, method, noise, bounds, budget, workers, evaluator.
 
     Returns
     -------
@@ -87,16 +88,15 @@ def check(function: Callable[..., Any], args: Any = (), *, seed: int = 0, **opti
         raise InputError(f"function is {function!r}; expected a function of arrays, then its arguments")
     inspect.signature(numeric_check).bind_partial(**options)  # an unknown word is told now
     args = args if type(args) is tuple else (args,)
-    with _wide(jax):
-        try:
-            program = Reverse(jax, function, args, wide=True)
-            program.gradient(program.parts, [np.ones(output.shape) for output in program.outputs(program.parts)])
-        except InputError:
-            raise
-        except Exception as reason:  # noqa: BLE001  whatever it is, the own dtypes are tried
-            refused = clip(f"{type(reason).__name__}: {reason}", 80)
-        else:
-            return examined(program, seed, options)
+    try:
+        program = Reverse(jax, function, args, wide=True)
+        program.gradient(program.parts, [np.ones(output.shape) for output in program.outputs(program.parts)])
+    except InputError:
+        raise
+    except Exception as reason:  # noqa: BLE001  whatever it is, the own dtypes are tried
+        refused = clip(f"{type(reason).__name__}: {reason}", 80)
+    else:
+        return examined(program, seed, options)
     program = Reverse(jax, function, args, wide=False)
     program.notes.append(f"computed in the dtype of the arguments, for float64 is refused ({refused})")
     return examined(program, seed, options)
@@ -129,7 +129,7 @@ class Reverse:
     """
 
     def __init__(self, jax: Any, function: Callable[..., Any], args: tuple[Any, ...], wide: bool) -> None:
-        self.jax, self.function = jax, function
+        self.jax, self.function, self.wide = jax, function, wide
         self.notes: list[str] = []
         self.unchecked: list[str] = []
         self.advice = "is a callback or a generator of NumPy in it? seed it in the function"
@@ -152,7 +152,7 @@ class Reverse:
                 )
             self.dtypes.append(np.float64 if wide else dtype)
             self.places.append(place)
-            self.parts[name] = _numbers(jax, jax.numpy.asarray(leaf, self.dtypes[-1]))
+            self.parts[name] = _numbers(np.asarray(leaf, self.dtypes[-1]))
         if not self.places:
             raise InputError("there is no array of floating dtype to differentiate with respect to; expected one")
 
@@ -168,20 +168,27 @@ class Reverse:
         jnp = jax.numpy
         return [jnp.stack([jnp.real(one), jnp.imag(one)]) if jnp.iscomplexobj(one) else one for one in results]
 
+    def _precision(self) -> Any:
+        """Let JAX compute in float64 if that is wanted; the setting is one of a thread, and a worker has its own."""
+        return _wide(self.jax) if self.wide else nullcontext()
+
     def _moved(self, parts: dict[str, Array]) -> list[Any]:
         asarray = self.jax.numpy.asarray
         return [asarray(part, dtype) for part, dtype in zip(parts.values(), self.dtypes, strict=True)]
 
     def outputs(self, parts: dict[str, Array]) -> list[Array]:
         """Give the numbers that the function returns."""
-        return [_numbers(self.jax, result) for result in self._flat(*self._moved(parts))]
+        with self._precision():
+            return [_numbers(result) for result in self._flat(*self._moved(parts))]
 
     def gradient(self, parts: dict[str, Array], weights: Sequence[Array]) -> list[Array | None]:
         """Give what `jax.vjp` gives."""
-        results, pull = self.jax.vjp(self._flat, *self._moved(parts))
-        pairs = zip(results, weights, strict=True)
-        slopes = pull([self.jax.numpy.asarray(weight, self.jax.numpy.result_type(one)) for one, weight in pairs])
-        return [_numbers(self.jax, slope) for slope in slopes]
+        jnp = self.jax.numpy
+        with self._precision():
+            results, pull = self.jax.vjp(self._flat, *self._moved(parts))
+            pairs = zip(results, weights, strict=True)
+            slopes = pull([jnp.asarray(weight, jnp.result_type(one)) for one, weight in pairs])
+            return [_numbers(slope) for slope in slopes]
 
 
 def is_floating(jax: Any, leaf: Any) -> bool:
@@ -196,7 +203,7 @@ def _key(key: Any) -> Any:
     return next(getattr(key, word) for word in ("name", "idx", "key") if hasattr(key, word))
 
 
-def _numbers(jax: Any, given: Any) -> Array:
+def _numbers(given: Any) -> Array:
     """Copy into an array of a dtype that NumPy has."""
     array = np.array(given)
     return array if array.dtype.kind == "f" else array.astype(np.float32)

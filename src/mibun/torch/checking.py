@@ -47,7 +47,7 @@ def check(function: Callable[..., Any], inputs: Any = (), *, seed: int = 0, **op
     seed : int
         Of the random numbers that weigh what the function returns, and of those of `mibun.check`.
     **options
-        Those of `mibun.check`: rtol, atol, exhaustive, method, noise, bounds, budget.
+        Those of `mibun.check`: rtol, atol, exhaustive, method, noise, bounds, budget, workers, evaluator.
 
     Returns
     -------
