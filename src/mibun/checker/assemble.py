@@ -13,10 +13,12 @@ from mibun.checker.report import LISTED, CheckReport, Finding
 from mibun.checker.search import Search
 from mibun.checker.source import Source
 from mibun.checker.verdict import SUBGRADIENT, UNDECIDED, WRONG
+from mibun.status import Status
 
 __all__ = ["assembled"]
 
 STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
+RANDOM = "f is not the same twice at x"
 EVERY = "exhaustive=True looks at each element by itself"
 ELSEWHERE = "and what happens at other points than x"
 
@@ -24,6 +26,9 @@ ELSEWHERE = "and what happens at other points than x"
 def assembled(examination: Examination, search: Search | None, seed: int) -> CheckReport:
     """Write the report."""
     claim, source, numeric = examination.claim, examination.source, examination.numeric
+    examination.refresh()
+    if numeric.random:
+        examination.doubt(np.arange(examination.verdict.size), RANDOM)
     counts = np.bincount(examination.verdict, minlength=4).tolist()
     fields: dict[str, Any] = {
         "wrong": examination.findings(WRONG, LISTED),
@@ -35,7 +40,7 @@ def assembled(examination: Examination, search: Search | None, seed: int) -> Che
         "kinds": _kinds(examination, source, search),
         "digits": _digits(examination.off()),
         "how": "each element by itself",
-        "unseen": (f"what is off by less than {_share(examination.blind())}, {ELSEWHERE}",),
+        "unseen": _unseen(examination),
     }
     if search is not None:
         fields["how"] = _how(search)
@@ -55,6 +60,11 @@ def assembled(examination: Examination, search: Search | None, seed: int) -> Che
     )
 
 
+def _unseen(examination: Examination) -> tuple[str, ...]:
+    blind = examination.blind()
+    return (f"what is off by less than {_share(blind)}, {ELSEWHERE}",) if blind else ()
+
+
 def _digits(off: float) -> float:
     """Give the decimal digits that are left of 1; nan stays."""
     return min(max(-math.log10(off), 0.0), MOST_DIGITS) if off else MOST_DIGITS
@@ -63,6 +73,8 @@ def _digits(off: float) -> float:
 def _kinds(examination: Examination, source: Source, search: Search | None) -> tuple[str, ...]:
     """Name the kinds of mistake."""
     kinds = kinds_of(examination, clear=search is not None and not search.ended)
+    if (examination.known.codes == Status.INSENSITIVE.code).all():
+        return ()
     if (examination.verdict == WRONG).any() and not any(kind.certain for kind in kinds) and source.constant():
         return (STALE,)
     return told(kinds, examination.claim)
@@ -74,7 +86,7 @@ def _share(part: float) -> str:
 
 def _how(search: Search) -> str:
     """Say how a large claim was checked."""
-    ways, ones = len(search.directions.tests), len(search.looked)
+    ways, ones = len(search.directions.tests), np.unique(search.examination.known.columns).size
     noun = "column" if search.claim.outs.size > 1 else "element"
     text = f"along {ways:,} direction{'s' * (ways != 1)}"
     return text + (f", and {ones:,} {noun}{'s' * (ones != 1)} one by one" if ones else "")
@@ -104,7 +116,7 @@ def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     left = int((~clear).sum()) * search.claim.outs.size
     text = f"{search.ended}: there may be more among {left:,} elements; {EVERY}"
     undecided = fields["undecided_count"] + (0 if fields["wrong_count"] else left)
-    return {"undecided_count": undecided, "unseen": (text,), "digits": math.nan}
+    return {"undecided_count": undecided, "complete": False, "unseen": (text,), "digits": math.nan}
 
 
 def _passed(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +159,8 @@ def _notes(examination: Examination, source: Source) -> tuple[str, ...]:
             f"f is not the same twice: at x it differed by {numeric.unsteady:.2g} between two calls (random numbers, "
             "dropout, threads?): fix the seed in f, or switch to evaluation"
         )
+    if examination.known.rows.size > 1 and (examination.known.codes == Status.INSENSITIVE.code).all():
+        notes.append("f did not change: does it use its argument?")
     if source.apart > 0:
         tolerated = "as much is tolerated" if np.max(source.unsteady) == source.apart else "the first was checked"
         notes.append(

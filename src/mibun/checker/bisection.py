@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mibun.checker.directions import Directions, Test
 
-__all__ = ["Bisection"]
+__all__ = ["ROWS", "Bisection"]
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -25,8 +25,6 @@ Places = NDArray[np.intp]
 TELLING: Final = 1 / 32
 #: A difference of which this part is doubt is measured instead.
 DOUBTFUL: Final = 1 / 4
-#: Values close to x tell the halves apart if what is known of both is so much better than it needs to be.
-CLOSE: Final = 2.0**-7
 #: Rows that are followed up together, the most suspicious: each has a conversation of its own.
 ROWS: Final = 8
 #: Columns without a mistake that are looked at before the deviations are taken for many small ones.
@@ -52,31 +50,30 @@ class Bisection:
     ----------
     directions : Directions
     look : callable
-        Differentiates columns one by one, and tells how many have mistakes.
+        Differentiates some rows of columns one by one, and tells how many columns have mistakes.
     ends : callable
         Tells whether to end; asked after each step.
     """
 
-    def __init__(self, directions: Directions, look: Callable[[Places], int], ends: Callable[[], bool]) -> None:
+    def __init__(self, directions: Directions, look: Callable[[Places, Places], int], ends: Callable[[], bool]) -> None:
         self.directions, self.look, self.ends = directions, look, ends
         self.heap: list[_Block] = []
         self.made = 0
 
     def run(self, test: Test) -> bool:
         """Follow it up; tell whether columns were looked at that can explain it."""
-        self.blur = test.doubt
         self.rows = np.sort(np.argsort(-np.where(test.splits, np.inf, test.off), kind="stable")[:ROWS])
         self._push(test.columns, test.way, test)
         explained, vain = False, 0
         while self.heap and not self.ends() and vain < VAIN:
             block = heapq.heappop(self.heap)
             if block.columns.size == 1:
-                wrong = self.look(block.columns) > 0
+                wrong = self.look(block.columns, self.rows) > 0
                 explained |= wrong or block.gap is None
                 vain += not wrong and block.gap is not None
             elif block.gap is None:
                 for columns in self.directions.halves(block.columns):
-                    self._measure(columns, block.way)
+                    self._measure(columns, block.way, float(block.doubt[self.rows].max()) or 1.0)
             else:
                 self._halve(block, block.gap)
         return explained
@@ -86,18 +83,17 @@ class Bisection:
         first, second = self.directions.halves(block.columns)
         suspicious = np.flatnonzero(np.abs(gap) > block.doubt)
         atol = float(np.abs(gap[suspicious]).min()) * TELLING
-        near = bool((self.blur[suspicious] < CLOSE * atol).all())
-        test = self._measure(first, block.way, atol if near else 0.0)
+        test = self._measure(first, block.way, atol)
         with np.errstate(invalid="ignore"):
             rest, doubt = gap - test.gap, block.doubt + test.doubt
             left = np.abs(rest) > doubt
         known = np.isfinite(doubt[self.rows]).all()
         if not known or (doubt[left] > DOUBTFUL * np.abs(rest[left])).any():
-            self._measure(second, block.way)
+            self._measure(second, block.way, atol)
         elif left.any():
             self._keep(second, _only(block.way, second), rest, doubt)
 
-    def _measure(self, columns: Places, way: Floats, atol: float = 0.0) -> Test:
+    def _measure(self, columns: Places, way: Floats, atol: float) -> Test:
         test = self.directions.roughly(columns, _only(way, columns), self.rows, atol)
         self._push(columns, test.way, test)
         return test

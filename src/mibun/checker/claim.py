@@ -15,7 +15,7 @@ from mibun.errors import InputError
 from mibun.result import Derivative
 from mibun.structure import Structure, as_array
 
-__all__ = ["Claim", "columns_of"]
+__all__ = ["CANCELLED", "NATURAL", "Claim", "columns_of"]
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 RTOL: Final = {8: 1e-8, 4: 1e-4, 2: 2e-2}
 #: What rounding in float64 leaves of terms that cancel, in units of f(x) over the step of a difference.
 CANCELLED: Final = 8 * 2.0**-52
+#: Shorter steps than this, relative to x, say nothing about the scale of f.
+NATURAL: Final = 2.0**-6
 
 
 @dataclass(frozen=True, eq=False)

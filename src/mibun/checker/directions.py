@@ -7,17 +7,20 @@ is spread evenly over two intervals of length E/2. Two directions that see mista
 overlook a wrong claim with a chance of (2e-3)^2. What rounding in f and in the claim hides, r, is known from the bound.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.claim import CANCELLED
+from mibun.checker.claim import CANCELLED, NATURAL
+from mibun.checker.closer import looked_closer, shortest, worth
+from mibun.checker.known import Known
 from mibun.checker.numeric import Measured, Numeric
 from mibun.checker.source import Source
 from mibun.given import ROOM
+from mibun.methods import Central
 from mibun.plan import unit
-from mibun.status import PASSING
+from mibun.status import PASSING, Status
 
 __all__ = ["Directions", "Test"]
 
@@ -27,6 +30,8 @@ Mask = NDArray[np.bool_]
 
 #: Rounding of one entry of a right claim, in units of that of floats of its precision; many add up as random ones do.
 ROUNDING: Final = 8.0
+#: Steps at which noise is this part of a tolerance, inverted.
+ENOUGH: Final = 4.0
 #: A mistake of one element that is this part of the largest has to be seen, or nothing is decided.
 COARSE: Final = 0.1
 #: How much larger a random sum may be than its standard deviation.
@@ -83,6 +88,8 @@ class Directions:
         What an element may be off, the largest entry, and what decides nothing, all in units of a direction.
     diffuse : ndarray, (rows,)
         Deviations of single elements that are tolerated, in the same units: they add up as random ones do.
+    kinky : bool
+        Values close to x told more than others.
     """
 
     def __init__(self, source: Source, numeric: Numeric, seed: int) -> None:
@@ -97,7 +104,8 @@ class Directions:
         scale = claim.scale(none, none, nothing)
         self.tolerance, self.scale = (claim.atol + claim.rtol * scale) * sizes, scale * sizes
         self.coarse = COARSE * self.scale
-        self.diffuse = np.zeros(claim.outs.size)
+        self.diffuse, self.kinky = np.zeros(claim.outs.size), False
+        self.amend(Known.nothing(), np.zeros(0))
         room = 2 * ROOM * unit(numeric.given.vector.dtype) * np.maximum(np.abs(x), self.weights)
         #: the sign that leads away from a bound that x stands at
         self.inward = np.where(
@@ -114,35 +122,62 @@ class Directions:
 
     def test(self, columns: Places, way: Floats) -> Test:
         """Compare both sides along a direction that moves these columns."""
-        return self._compared(columns, way, self.numeric.along(way), np.arange(self.claim.outs.size), 0.0)
+        rows, finest = self.numeric.rows, self._least(self.tolerance, columns)
+        if self.kinky:
+            found = looked_closer(self.numeric, way, rows, shortest(self.numeric, way))
+            kinks = found.codes[:, 0] == Status.KINK.code
+            if (kinks | (found.error[:, 0] <= finest / 4)).all():
+                return self._compared(columns, way, found, rows, 0.0)
+        found = self.numeric.along(way, rows)
+        blurred = np.flatnonzero(~(found.error[:, 0] <= finest / 4))
+        if blurred.size:
+            blurred = blurred[worth(self.numeric, way, blurred, found.error[blurred, 0])]
+        if blurred.size:
+            self.kinky = True
+            closer = looked_closer(self.numeric, way, blurred, shortest(self.numeric, way))
+            better = closer.error < found.error
+            pairs: tuple[tuple[NDArray[Any], NDArray[Any]], ...] = tuple(zip(found[:4], closer[:4], strict=True))
+            for old, new in pairs:
+                old[better] = new[better]
+        return self._compared(columns, way, found, self.numeric.rows, 0.0)
 
     def roughly(self, columns: Places, way: Floats, rows: Places, atol: float) -> Test:
-        """Compare them in some rows, as well as floats allow or to a tolerance; nothing is known about the others."""
-        return self._compared(columns, way, self.numeric.partly(way, rows, atol), rows, atol)
+        """Compare them in some rows to a tolerance; nothing is known about the others."""
+        noise = float(self.numeric.level[rows].max())
+        step = shortest(self.numeric, way, ENOUGH * noise / atol)
+        found = self.numeric.close(way, rows, Central(2, step))
+        if not (found.error[rows, 0] <= atol).all():
+            found = self.numeric.along(way, rows)
+        return self._compared(columns, way, found, rows, atol)
 
     def _compared(self, columns: Places, way: Floats, found: Measured, rows: Places, atol: float) -> Test:
         moved, parameter = way[columns], self.claim.parameter(columns)
-        value, error, step, codes = found.value[:, 0], found.error[:, 0], found.step[:, 0], found.codes[:, 0]
+        value, error, step, codes = (part[rows, 0] for part in (found.value, found.error, found.step, found.codes))
+        amended, blur = self._amended(way)
         part = self.claim.matrix[:, columns][rows]
         with np.errstate(all="ignore"):
-            gap = value - part @ moved
+            gap = value - part @ moved - amended[rows]
             squares = part.multiply(part) if self.claim.sparse else part * part
             rounding = np.sqrt(squares @ (moved * self.claim.unit[parameter]) ** 2)
-            floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / step, nan=0.0, posinf=0.0)
-            doubt = error + ROUNDING * rounding + CANCELLED * floor
+            floor = np.abs(self.numeric.fx[rows]) / np.fmax(step, NATURAL)
+            doubt = error + blur[rows] + ROUNDING * rounding + CANCELLED * floor
             doubt += (self.claim.atol + SPREAD * self.diffuse[rows]) * np.linalg.norm(moved)
             doubt = np.maximum(doubt + self._unsteady(columns, moved)[rows], atol)
         doubt[~np.isfinite(value)] = np.inf
-        touched = np.unique(parameter)
-        finest, coarse = (_least(part[rows][:, touched]) for part in (self.tolerance, self.coarse))
-        finest = np.where(np.isfinite(finest), finest, 0.0)
-        resolved = 4 * doubt <= coarse
+        finest = self._least(self.tolerance, columns)[rows]
+        resolved = 4 * doubt <= np.where(finest > 0, self._least(self.coarse, columns)[rows], np.inf)
         known = value, gap, doubt, np.maximum(doubt, MINOR * finest), finest, resolved, ~resolved & (codes >= PASSING)
         whole = [np.full(self.claim.outs.size, blank) for blank in (0.0, 0.0, np.inf, np.inf, 0.0, True, False)]
         for column, given in zip(whole, known, strict=True):
             column[rows] = given
         self.tests.append(Test(columns, way, *whole))
         return self.tests[-1]
+
+    def _least(self, sizes: Floats, columns: Places) -> Floats:
+        """Give the least positive number of each row among the parameters of these columns, 0 where there is none."""
+        touched = sizes[:, np.unique(self.claim.parameter(columns))]
+        least = np.where(touched > 0, touched, np.inf).min(axis=1)
+        return np.asarray(np.where(np.isfinite(least), least, 0.0))
 
     def tolerate(self, test: Test) -> Test:
         """Take the gap of a test for the sum of many small deviations, and expect as much elsewhere."""
@@ -151,12 +186,34 @@ class Directions:
         doubt = test.doubt + np.where(test.off > 1.0, np.abs(test.gap), 0.0)
         return test._replace(doubt=doubt, threshold=np.maximum(test.threshold, doubt))
 
+    def likely(self, columns: Places) -> bool:
+        """Tell whether a kink is likely in each of these columns: x is 0 there."""
+        return not self.numeric.given.vector[columns].any()
+
+    def apart(self, columns: Places) -> tuple[Places, Places]:
+        """Cut columns where f has a kink: at entries of x that are 0, if not all or none are, or else in halves."""
+        zero = self.numeric.given.vector[columns] == 0
+        return (columns[zero], columns[~zero]) if zero.any() and not zero.all() else self.halves(columns)
+
     def halves(self, columns: Places) -> tuple[Places, Places]:
         """Cut columns between two parameters, as near to the middle as one goes, or else in the middle."""
         cuts = np.flatnonzero(np.diff(self.claim.parameter(columns))) + 1
         middle = columns.size // 2
         cut = int(cuts[np.argmin(np.abs(cuts - middle))]) if cuts.size else middle
         return columns[:cut], columns[cut:]
+
+    def amend(self, known: Known, given: Floats) -> None:
+        """Put what was found in the place of what is claimed, so that directions show what else is wrong."""
+        self.known = known.rows, known.columns, known.value - given, known.error
+
+    def _amended(self, way: Floats) -> tuple[Floats, Floats]:
+        """Give what the amendments amount to along a direction, and their errors."""
+        rows, columns, off, error = self.known
+        amended, blur = np.zeros(self.claim.outs.size), np.zeros(self.claim.outs.size)
+        moved = way[columns] != 0
+        np.add.at(amended, rows[moved], off[moved] * way[columns[moved]])
+        np.add.at(blur, rows[moved], error[moved] * np.abs(way[columns[moved]]))
+        return amended, blur
 
     def _unsteady(self, columns: Places, moved: Floats) -> Floats:
         """Give for each row what the difference between two calls of the gradient amounts to along a direction."""
@@ -197,8 +254,3 @@ def _typical(x: Floats) -> float:
     """Give the root mean square of the entries of a parameter, 1 where all are 0."""
     largest = float(np.abs(x).max())
     return largest * float(np.sqrt(np.mean((x / largest) ** 2))) if largest else 1.0
-
-
-def _least(sizes: Floats) -> Floats:
-    """Give the least positive number of each row, inf where there is none."""
-    return np.asarray(np.where(sizes > 0, sizes, np.inf).min(axis=1))

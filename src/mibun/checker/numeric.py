@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from mibun.checker.centre import centred, in_a_row
 from mibun.checker.claim import columns_of
 from mibun.checker.level import POINTS, noise_level, spacing
-from mibun.derivatives import along_line, jacobian, partial
+from mibun.derivatives import directional, jacobian
 from mibun.errors import FunctionUnchanged
-from mibun.evaluate import Values
 from mibun.methods import Method
 from mibun.options import Options, asked
 from mibun.plan import unit
@@ -29,10 +28,11 @@ Places = NDArray[np.intp]
 #: Length of the direction in which one entry is differentiated again: the steps are 1.7 times as long, and at none of
 #: the points of the first time.
 AGAIN: Final = 0.85
-#: By how much the first steps are shorter where few digits are wanted: five values then have them mostly.
-NEAR: Final = 2.0**-5
+#: What differs between two calls at x is noise below this part of f, and chance above it.
+RANDOM: Final = 1e-2
 #: Fewest evaluations with which a derivative is asked for.
 LEAST: Final = 5
+FAILED: Final = np.uint8(Status.FAILED.code)
 
 
 class Spent(Exception):
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
     error: Floats
     codes: NDArray[np.uint8]
     step: Floats
-    told: dict[tuple[int, int], str]
+    told: dict[tuple[int, int], str]  #: what the notes say
 
 
 class Numeric:
@@ -65,6 +65,8 @@ class Numeric:
         Of x and of f(x).
     given : Given
         x as f gets it: float64 where f computes in it (`widened`), although x is float32.
+    fx : ndarray
+        f(x) as a row of numbers.
     evaluations : int
         Points that were used so far.
     unsteady : float
@@ -76,8 +78,8 @@ class Numeric:
         self.f, self.options = f, options
         self.ins, self.x = Structure.of(x), x
         self.centre = centred(f, x, options)
-        self.given, self.values, self.fx, self.evaluations, self.widened = self.centre
-        self.outs: Structure = self.values.structure
+        self.given, _, self.fx, self.evaluations, self.widened = self.centre
+        self.outs: Structure = self.centre.values.structure
         self.unsteady = 0.0
 
     @property
@@ -86,43 +88,24 @@ class Numeric:
         return self.ins.unflatten(self.ins.flatten(self.x))
 
     @property
+    def rows(self) -> Places:
+        """All numbers that f returns."""
+        return np.arange(self.fx.size)
+
+    @property
+    def random(self) -> bool:
+        """Whether f differs so much between two calls at x that it cannot be differentiated."""
+        return self.unsteady > RANDOM * float(np.abs(np.nan_to_num(self.fx)).max())
+
+    @property
     def left(self) -> int | None:
         """Evaluations that may still be used; None: any number."""
         return None if self.options.budget is None else int(self.options.budget) - self.evaluations
 
-    def everything(self, reserve: int = 0) -> Measured:
-        """Differentiate every number that f returns with respect to every entry of x; keep a reserve of the budget."""
-        left = self.left
-        budget = None if left is None else max(left - min(reserve, left // 4), 1)
-        found = self._asked(jacobian, budget)
-        told = {}
-        if any(note.element is not None for note in found.notes):
-            whole = Structure.of(found.value)
-            numbers = columns_of(whole.unflatten(np.arange(float(whole.size)), cast=False), self.ins, self.outs)
-            place = np.argsort(numbers.reshape(-1))
-            for note in found.notes:
-                if note.element is not None:
-                    row, column = divmod(int(place[whole.index(note.element)]), self.ins.size)
-                    told[row, column] = note.told()
-        fields = (columns_of(tree, self.ins, self.outs) for tree in (found.value, found.error, found.step))
-        value, error, step = fields
-        return Measured(value, error, columns_of(found.status, self.ins, self.outs, np.uint8), step, told)
-
-    def column(self, place: int) -> Measured:
-        """Differentiate with respect to one entry of x."""
-        return self._column(self._asked(partial, self.left, self.ins.path(place)))
-
-    def again(self, place: int) -> Measured:
-        """Differentiate with respect to one entry of x from another starting step."""
-        way = np.zeros(self.ins.size)
-        way[place] = AGAIN
-        found = self.along(way)
-        return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
-
-    def close(self, place: int, method: Method) -> Measured:
-        """Differentiate with respect to one entry of x by values of f at a given distance."""
-        options = {"method": method, "noise": float(self.level.max())}
-        return self._column(self._asked(partial, self.left, self.ins.path(place), **options))
+    @cached_property
+    def size(self) -> float:
+        """What counts as the size of an entry of x that is 0."""
+        return float(np.abs(self.given.vector).max()) or 1.0
 
     @cached_property
     def level(self) -> Floats:
@@ -135,72 +118,101 @@ class Numeric:
         # where f is not finite beside x nothing is known but its rounding
         return np.maximum(np.nan_to_num(noise_level(values)), grain / 2 * np.abs(np.nan_to_num(self.fx)))
 
-    @cached_property
-    def size(self) -> float:
-        """What counts as the size of an entry of x that is 0."""
-        return float(np.abs(self.given.vector).max()) or 1.0
+    def everything(self, reserve: int = 0) -> Measured:
+        """Differentiate every number that f returns with respect to every entry of x; keep a reserve of the budget."""
+        left = self.left
+        budget = None if left is None else max(left - min(reserve, left // 4), 1)
+        found = self._answer(self.f, self.rows, jacobian, budget)
+        told = {}
+        if any(note.element is not None for note in found.notes):
+            whole = Structure.of(found.value)
+            numbers = columns_of(whole.unflatten(np.arange(float(whole.size)), cast=False), self.ins, self.outs)
+            place = np.argsort(numbers.reshape(-1))
+            for note in found.notes:
+                if note.element is not None:
+                    row, column = divmod(int(place[whole.index(note.element)]), self.ins.size)
+                    told[row, column] = note.told()
+        value, error, step = (columns_of(tree, self.ins, self.outs) for tree in (found.value, found.error, found.step))
+        return Measured(value, error, columns_of(found.status, self.ins, self.outs, np.uint8), step, told)
 
-    def along(self, way: Floats) -> Measured:
-        """Differentiate along a direction."""
-        return self._column(self._kept(self._line(self.f, way)))
+    def along(self, way: Floats, rows: Places, **more: Any) -> Measured:
+        """Differentiate some of the numbers that f returns along a direction; those of the others are nan."""
+        # an evaluator keeps whole values of f, and sends f to others
+        rows = rows if self.options.evaluator is None and self.options.workers is None else self.rows
+        direction = self.ins.unflatten(way, cast=False)
+        found = self._answer(self._some(rows), rows, directional, self.left, direction, **more)
+        count = (self.fx.size, 1)
+        blank = np.full(count, np.nan)
+        whole = Measured(blank, np.full(count, np.inf), np.full(count, FAILED), np.zeros(count), {})
+        columns: tuple[NDArray[Any], ...] = whole[:4]
+        for column, tree in zip(columns, (found.value, found.error, found.status, found.step), strict=True):
+            parts = [getattr(part, "codes", getattr(part, "code", part)) for part in self._parts(tree, rows)]
+            column[rows, 0] = np.concatenate([np.reshape(part, -1) for part in parts])
+        numbered = self.outs if rows.size == self.fx.size else Structure.of(found.value)
+        for note in found.notes:
+            if note.element is not None:
+                whole.told[int(rows[numbered.index(note.element)]), 0] = note.told()
+        return whole
 
-    def partly(self, way: Floats, rows: Places, atol: float) -> Measured:
-        """Differentiate some of the numbers that f returns along a direction.
+    def column(self, place: int, rows: Places) -> Measured:
+        """Differentiate some of the numbers that f returns with respect to one entry of x."""
+        return self.along(self.axis(place), rows)
 
-        With a tolerance that is not 0 by values of f close to x.
-        """
-        outs = self.outs
+    def again(self, place: int, rows: Places) -> Measured:
+        """Do it from another starting step."""
+        found = self.along(AGAIN * self.axis(place), rows)
+        return found._replace(value=found.value / AGAIN, error=found.error / AGAIN, step=found.step * AGAIN)
 
-        def some(x: Any) -> NDArray[Any]:
-            parts = outs.parts(self.f(x), name="f(x)")
-            if not self.options.vectorized:
-                return np.concatenate([np.asarray(part).reshape(-1) for part in parts])[rows]
-            return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)[:, rows]
+    def close(self, way: Floats, rows: Places, method: Method) -> Measured:
+        """Do it along a direction, by values of f at a given distance."""
+        return self.along(way, rows, method=method, noise=float(self.level[rows].max()))
 
-        fx = self.fx[rows]
-        found = self._line(some, way, atol, NEAR if atol else 1.0, (Values.of(fx), fx.tolist()))
-        self.evaluations += found.evaluations - 1  # f(x) is known
-        return Measured(
-            found.value[:, None], found.error[:, None], found.status.codes[:, None], found.step[:, None], {}
-        )
+    def axis(self, place: int) -> Floats:
+        """Give the direction in which one entry of x moves alone."""
+        way = np.zeros(self.ins.size)
+        way[place] = 1.0
+        return way
 
-    def _line(
-        self, f: Callable[[Any], Any], way: Floats, atol: float = 0.0, nearer: float = 1.0, centre: Any = None
+    def _answer(
+        self,
+        f: Callable[[Any], Any],
+        rows: Places,
+        verb: Callable[..., Derivative],
+        budget: int | None,
+        *what: Any,
+        **more: Any,
     ) -> Derivative:
-        self._afford(self.left)
-        options = self.options._replace(atol=atol, budget=self.left)
-        return along_line(f, self.given, way, options, nearer, centre)
-
-    def _asked(self, verb: Callable[..., Derivative], budget: int | None, *what: Any, **more: Any) -> Derivative:
-        """Ask a verb, and keep what it says about f."""
-        self._afford(budget)
+        """Ask a verb, count its evaluations, and compare its f(x) with that of before."""
+        if self.left is not None and self.left < LEAST:
+            raise Spent
         method, _, _, bounds, noise, _, vectorized, workers, evaluator = self.options
         given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
         given |= {"workers": workers, "evaluator": evaluator}
+        x = self.given.structure.unflatten(self.given.vector)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)
-            return self._kept(
-                verb(self.f, self.given.structure.unflatten(self.given.vector), *what, budget=budget, **given | more)
-            )
-
-    def _afford(self, budget: int | None) -> None:
-        if budget is not None and budget < LEAST:
-            raise Spent
-
-    def _kept(self, found: Derivative) -> Derivative:
-        """Keep what a result says about f."""
+            found = verb(f, x, *what, budget=budget, **given | more)
         self.evaluations += found.evaluations
-        off = np.abs(self.outs.flatten(found.fx, dtype=np.float64) - self.fx)
-        self.unsteady = max(self.unsteady, float(np.nan_to_num(off).max()))
+        fx = np.concatenate([np.reshape(part, -1) for part in self._parts(found.fx, rows)])
+        self.unsteady = max(self.unsteady, float(np.nan_to_num(np.abs(fx - self.fx[rows])).max()))
         return found
 
-    def _column(self, found: Derivative) -> Measured:
-        """Take a result that is like f(x)."""
-        outs = self.outs
-        value, error, step = (
-            outs.flatten(tree, dtype=np.float64)[:, None] for tree in (found.value, found.error, found.step)
-        )
-        parts = [np.array(part.code if isinstance(part, Status) else part.codes) for part in outs.parts(found.status)]
-        codes = np.concatenate([part.reshape(-1) for part in parts])[:, None]
-        told = {(outs.index(note.element), 0): note.told() for note in found.notes if note.element is not None}
-        return Measured(value, error, codes, step, told)
+    def _some(self, rows: Places) -> Callable[[Any], Any]:
+        """Give f, or the function that returns some of its numbers alone."""
+        if rows.size == self.fx.size:
+            return self.f
+        f, outs = self.f, self.outs
+
+        def one(x: Any) -> NDArray[Any]:
+            parts = [np.asarray(part).reshape(-1) for part in outs.parts(f(x), name="f(x)")]
+            return np.concatenate(parts)[rows]
+
+        def stack(x: Any) -> NDArray[Any]:
+            parts = [np.reshape(part, (len(part), -1)) for part in outs.parts(f(x), name="f(x)")]
+            return np.concatenate(parts, axis=1)[:, rows]
+
+        return stack if self.options.vectorized else one
+
+    def _parts(self, tree: Any, rows: Places) -> list[Any]:
+        """Take apart what is like f(x), or like some of its numbers."""
+        return self.outs.parts(tree) if rows.size == self.fx.size else [tree]

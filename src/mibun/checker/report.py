@@ -61,6 +61,8 @@ class CheckReport:
         numeric side cannot decide; those at a kink of f, between the slopes of both sides. At most 10,000 of each.
     wrong_count, undecided_count, subgradient_count : int
         How many there are: more than are listed where a pattern explains the rest.
+    complete : bool
+        Whether there are no more; else the search ended before all was clear.
     elements : int
         Of the derivative.
     word : str
@@ -98,6 +100,7 @@ class CheckReport:
     wrong_count: int = 0
     undecided_count: int = 0
     subgradient_count: int = 0
+    complete: bool = True
     elements: int = 0
     word: str = "gradient"
     kinds: tuple[str, ...] = ()

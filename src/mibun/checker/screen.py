@@ -44,7 +44,8 @@ def _verdict(report: Any) -> str:
     whole = f"{report.elements:,} element{'s' * (report.elements != 1)} of the {report.word}"
     if report.wrong_count:
         undecided = f", {report.undecided_count:,} undecided" if report.undecided_count else ""
-        return f"wrong: {report.wrong_count:,} of {whole}{undecided}"
+        least = "" if report.complete else "at least "
+        return f"wrong: {least}{report.wrong_count:,} of {whole}{undecided}"
     if report.undecided_count:
         return f"undecided: {report.undecided_count:,} of {whole}; none is wrong as far as can be seen"
     return f"right: {whole}"

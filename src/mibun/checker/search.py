@@ -11,11 +11,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.bisection import Bisection
+from mibun.checker.bisection import ROWS, Bisection
+from mibun.checker.closer import looked_closer, shortest
 from mibun.checker.directions import Directions, Test
 from mibun.checker.examine import Examination
 from mibun.checker.kinds import Kind, kinds_of, mended
 from mibun.checker.numeric import Spent
+from mibun.checker.secondlook import learn
+from mibun.status import PASSING
 
 __all__ = ["CHANCE", "Search"]
 
@@ -31,11 +34,14 @@ CHANCE: Final = 1e-4
 FOUND: Final = 24
 PAUSES: Final = (3, 6, 12, 24)
 #: Evaluations of a search without a budget, of those the most to see more in parts than in all columns together; of one
-#: column, and of one direction where there is noise.
+#: column in few rows or in many, each with points of its own, and of one direction where there is noise.
 LIMIT: Final = 6000
 PARTS: Final = 2000
-COLUMN: Final = 12
+COLUMN: Final = 24
+COLUMN_OF_MANY: Final = 120
 DIRECTION: Final = 20
+#: What has to be seen where f has kinks, as part of the largest entry: it is found close to x, with few digits.
+FINE: Final = 1e-5
 #: A part is split into some more parts than it seems to need.
 MARGIN: Final = 1.5
 
@@ -46,9 +52,9 @@ class Search:
     Attributes
     ----------
     passed : list of tuple
-        Columns, and the tests that they passed; all but those that were looked at one by one, where it did not end.
-    looked : list of int
-        The columns that were looked at one by one.
+        Columns, and the tests that they passed, when what was found had been put in the place of what is claimed.
+    aside : list of int
+        Columns about which directions tell nothing; all their rows were looked at.
     blurred : list of Test
         Those of `passed` that decide nothing, for the doubt is too large.
     ended : str
@@ -63,38 +69,45 @@ class Search:
         self.passed: list[tuple[Places, list[Test]]] = []
         self.blurred: list[Test] = []
         self.queue: list[Places] = []
-        self.looked: list[int] = []
-        self.ended = ""
+        self.aside: list[int] = []
+        self.ended, self.exhausted = "", False
         self.explained: list[Kind] = []
         self.found = self.paused = 0
 
     def run(self) -> None:
         """Search until all is clear, or until there is no end to it."""
+        everything = np.arange(self.claim.outs.size)
         try:
-            self._look(np.flatnonzero(~self._finite())[:FOUND])
-            self._survey(self.active())
-            if self.ended and not self.explained and self._affordable(COLUMN * self.active().size):
-                self._look(self.active())
-                self.ended, self.passed, self.blurred = "", [], []
+            self._look(np.flatnonzero(~self._finite())[:FOUND], everything)
+            self._survey()
+            left = self.active()
+            # the rows that seem wrong are seldom more than some; that the others are right directions show
+            wrong = np.flatnonzero(np.any([test.off > 1.0 for test in self.directions.tests], axis=0))
+            cost = left.size * (COLUMN if wrong.size <= ROWS else COLUMN_OF_MANY)
+            if self.ended and not self.explained and self._affordable(cost):
+                self._look(left, wrong)
+                self.ended, self.exhausted = "", True
+                self._survey()
         except Spent:
             self.ended = "the budget ended"
 
     def active(self) -> Places:
-        """Give the columns that were not looked at one by one."""
-        return np.setdiff1d(np.flatnonzero(self._finite()), self.looked)
+        """Give the columns about which directions can tell something."""
+        return np.setdiff1d(np.flatnonzero(self._finite()), self.aside)
 
     def _finite(self) -> NDArray[np.bool_]:
         """Tell which columns have finite entries."""
         sums = np.asarray(abs(self.claim.matrix).sum(axis=0)).reshape(-1)
         return np.asarray(np.isfinite(sums))
 
-    def _survey(self, columns: Places) -> None:
+    def _survey(self) -> None:
         """Test columns together; where that is not enough, split them as often as seems to be needed."""
-        self.queue = [columns]
+        columns = self.active()
+        self.queue, self.passed, self.blurred = [columns], [], []
         while self.queue and not self._watch():
             part = self.queue.pop(0)
             tests = self._clear(part)
-            part = np.setdiff1d(part, self.looked)  # what was looked at on the way has passed no test
+            part = np.setdiff1d(part, self.aside)
             if not tests or not part.size:
                 continue
             hidden = self._hidden(part, tests)
@@ -112,23 +125,27 @@ class Search:
     def _clear(self, columns: Places) -> list[Test]:
         """Test columns until a few directions in a row pass; look at those that do not; give the tests."""
         tests: list[Test] = []
+        if columns.size == 1:  # as many evaluations as a direction takes say more
+            self._look(columns, np.arange(self.claim.outs.size))
+            self.aside += np.setdiff1d(columns, self.aside).tolist()
+            return []
         while columns.size and not self.ended:
             if len(tests) >= MOST or (len(tests) >= FEWEST and self._chance(columns, tests) <= CHANCE):
                 break
             test = self.directions.test(columns, self.directions.drawn(columns))
             if test.suspicious and Bisection(self.directions, self._look, self._watch).run(test):
-                columns, tests = np.setdiff1d(columns, self.looked), []
+                columns, tests = np.setdiff1d(columns, self.aside), []
+            elif test.splits.any():  # f has a kink or the like in some of the columns
+                if self.directions.likely(columns) and self._affordable(COLUMN * columns.size):
+                    self._look(columns, np.flatnonzero(test.splits))
+                else:
+                    self.queue[:0] = self.directions.apart(columns)
+                return []
             elif test.differs:
                 # many small deviations, none of which is a mistake: as much is expected from now on
                 tests = [self.directions.tolerate(each) for each in (*tests, test)]
-            elif not test.splits.any():
+            else:
                 tests.append(test)
-            elif columns.size == 1:
-                self._look(columns)
-                return []
-            else:  # f has a kink or the like in some of the columns
-                self.queue[:0] = self.directions.halves(columns)
-                return []
         return tests if columns.size and not self.ended else []
 
     def _chance(self, columns: Places, tests: list[Test]) -> float:
@@ -148,7 +165,8 @@ class Search:
         best = np.min([test.threshold for test in tests], axis=0)
         spare = PARTS if self.numeric.left is None else min(PARTS, self.numeric.left)
         most = min(columns.size, spare // (FEWEST * DIRECTION))
-        for wanted in (self.directions.tolerance, self.directions.coarse):
+        finest = np.maximum(self.directions.tolerance, FINE * self.directions.scale if self.directions.kinky else 0.0)
+        for wanted in (finest, self.directions.coarse):
             ratio = self._ratio(columns, best, wanted)
             if ratio <= 1.0:
                 return 1
@@ -166,20 +184,45 @@ class Search:
         with np.errstate(all="ignore"):
             return float(np.where(wanted > 0, 4 * doubt[:, None] / wanted, 0.0).max())
 
-    def _look(self, columns: Places) -> int:
-        """Differentiate columns one by one; tell how many have mistakes."""
-        before = self.found
+    def _look(self, columns: Places, rows: Places) -> int:
+        """Differentiate some rows of columns one by one; tell how many columns have mistakes.
+
+        Where that gives no number, or explains nothing that directions show, a column is set aside, all its rows seen.
+        """
+        before, known = self.found, self.examination.known
         for column in columns.tolist():
-            self.found += self.examination.learn(self.numeric.column(column), np.array([column]))
-            self.looked.append(column)
+            new = np.setdiff1d(rows, known.rows[known.columns == column])
+            if new.size:
+                self._learn(column, new)
+                known = self.examination.known
+                mine = known.columns == column
+                if np.isfinite(known.error[mine]).all() and (known.codes[mine] < PASSING).all():
+                    continue
+            rest = np.setdiff1d(np.arange(self.claim.outs.size), known.rows[known.columns == column])
+            if rest.size:
+                self._learn(column, rest)
+                known = self.examination.known
+            self.aside.append(column)
+        self.directions.amend(known, self.examination.given)
         return self.found - before
+
+    def _learn(self, column: int, rows: Places) -> None:
+        numeric, place = self.numeric, np.array([column])
+        if self.directions.kinky:
+            axis = numeric.axis(column)
+            measured = looked_closer(numeric, axis, rows, shortest(numeric, axis))
+        else:
+            measured = numeric.column(column, rows)
+        self.found += learn(self.examination, measured, place, rows)
 
     def _watch(self) -> bool:
         """Tell whether to end: there are too many mistakes, or one kind of mistake explains them all."""
         if self.found in PAUSES and self.paused < self.found:
             self.paused = self.found
             self._explain()
-        if not self.ended and self.found >= FOUND:
+        if self.numeric.random:
+            self.ended = "f is not the same twice at x"
+        if not self.ended and self.found >= FOUND and not self.exhausted:
             self.ended = f"the search ended after {self.found} columns with mistakes"
         if not self.ended and not self._affordable(0):
             self.ended = f"the search ended after {self.numeric.evaluations:,} evaluations"

@@ -47,11 +47,11 @@ class Source:
             off = abs(self.claim.matrix - second.matrix)
             if self.claim.sparse or second.sparse:
                 self.apart = float(np.nan_to_num(off.max()))
-                self.unsteady = self.apart if self.apart <= UNSTEADY * abs(self.claim.matrix).max() else 0.0
+                self.unsteady = self.apart if self.apart <= UNSTEADY * self._largest() else 0.0
             else:
                 off = np.nan_to_num(off, posinf=0.0)
                 self.apart = float(off.max())
-                self.unsteady = np.where(off <= UNSTEADY * np.nanmax(np.abs(self.claim.matrix)), off, 0.0)
+                self.unsteady = np.where(off <= UNSTEADY * self._largest(), off, 0.0)
 
     def read(self, given: Any) -> Claim:
         """Read what was given."""
@@ -87,7 +87,13 @@ class Source:
             except OUTSIDE:  # x is at the edge of the domain
                 continue
             most = np.maximum(most, off.max() if self.claim.sparse else np.nan_to_num(off, posinf=0.0))
-        return WOBBLE * most
+        # a jump of the gradient, at a kink of f, is no rounding
+        return WOBBLE * np.where(most <= UNSTEADY * self._largest(), most, 0.0)
+
+    def _largest(self) -> float:
+        """Give the size of the largest entry that is finite."""
+        entries = self.claim.matrix.data if self.claim.sparse else self.claim.matrix
+        return float(np.abs(entries[np.isfinite(entries)]).max(initial=0.0))
 
     def constant(self) -> bool:
         """Tell whether the function gives the same to the bit at another point, although it is not all 0."""

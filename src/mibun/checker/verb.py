@@ -11,6 +11,7 @@ from mibun.checker.examine import Examination
 from mibun.checker.numeric import Numeric
 from mibun.checker.report import CheckReport
 from mibun.checker.search import Search
+from mibun.checker.secondlook import learn
 from mibun.checker.source import Source
 from mibun.errors import InputError
 from mibun.evaluate.calls import one_evaluator
@@ -20,6 +21,8 @@ __all__ = ["check"]
 
 #: A claim of at most so many elements is checked element by element.
 FEW: Final = 256
+#: Evaluations of one element, about.
+COLUMN: Final = 12
 #: Evaluations of a budget that are kept for looking twice.
 RESERVE: Final = 48
 
@@ -76,26 +79,13 @@ def check(
         if number is not None and not (isinstance(number, int | float | np.number) and 0 <= number < np.inf):
             raise InputError(f"{name} is {number!r}; expected a finite number of at least 0")
     with one_evaluator(Options(method, None, 0.0, bounds, noise, budget, vectorized, workers, evaluator)) as options:
-        return _checked(f, gradient, x, options, rtol, float(atol), seed, exhaustive)
-
-
-def _checked(
-    f: Callable[[Any], Any],
-    gradient: Any,
-    x: Any,
-    options: Options,
-    rtol: float | None,
-    atol: float,
-    seed: int,
-    exhaustive: bool,
-) -> CheckReport:
-    """Find the derivative and compare."""
-    numeric = Numeric(f, x, options)
-    source = Source(gradient, numeric, rtol, atol)
-    examination = Examination(source, numeric)
-    if exhaustive or source.claim.size <= FEW:
-        examination.learn(numeric.everything(RESERVE), np.arange(numeric.ins.size))
-        return assembled(examination, None, seed)
-    search = Search(examination, Directions(source, numeric, seed))
-    search.run()
-    return assembled(examination, search, seed)
+        numeric = Numeric(f, x, options)
+        source = Source(gradient, numeric, rtol, float(atol))
+        examination = Examination(source, numeric)
+        affordable = budget is None or budget >= COLUMN * numeric.ins.size
+        if exhaustive or (source.claim.size <= FEW and affordable):
+            learn(examination, numeric.everything(RESERVE), np.arange(numeric.ins.size), numeric.rows)
+            return assembled(examination, None, seed)
+        search = Search(examination, Directions(source, numeric, seed))
+        search.run()
+        return assembled(examination, search, seed)
