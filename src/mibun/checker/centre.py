@@ -21,7 +21,7 @@ from mibun.options import Options
 from mibun.plan import along, coordinatewise
 from mibun.structure import Structure
 
-__all__ = ["Centre", "centred", "in_a_row"]
+__all__ = ["Centre", "centred", "in_a_row", "stairs"]
 
 Floats = NDArray[np.float64]
 
@@ -68,14 +68,27 @@ def centred(f: Callable[[Any], Any], x: Any, options: Options) -> Centre:
     same = wide.values.structure.size == centre.values.structure.size and not wide.values.complex
     if not same or not np.abs(wide.fx - centre.fx).max() <= ALIKE * np.abs(centre.fx).max():
         return centre._replace(evaluations=2)
-    evaluations = 2
-    for seed in range(TRIALS):  # a kink beside x looks like a step
-        values = in_a_row(f, wide, options, STAIRS, seed)
-        evaluations += POINTS - 1
-        smooth = (noise_level(values) <= DOUBLE * np.abs(values).max(axis=0)).all()
-        if smooth and not (values.astype(np.float32) == values).all():
-            return wide._replace(evaluations=evaluations, widened=True)
-    return centre._replace(evaluations=evaluations)
+    steps, evaluations = stairs(f, wide, options)
+    smooth = (steps <= DOUBLE * np.abs(wide.fx)).all() and (wide.fx.astype(np.float32) != wide.fx).any()
+    return (wide if smooth else centre)._replace(evaluations=2 + evaluations, widened=bool(smooth))
+
+
+def stairs(f: Callable[[Any], Any], centre: Centre, options: Options) -> tuple[Floats, int]:
+    """Measure the noise of f at points between which a value that is rounded to float32 takes many steps.
+
+    Returns
+    -------
+    tuple
+        The noise of each number that f returns, and the evaluations. Of some rows of points the least is taken: a kink
+        beside x looks like a step, and is met by few of them.
+    """
+    found: list[Floats] = []
+    for seed in range(TRIALS):
+        values = in_a_row(f, centre, options, STAIRS, seed)
+        found.append(np.nan_to_num(noise_level(values)))
+        if (found[-1] <= DOUBLE * np.abs(values).max(axis=0)).all():
+            break
+    return np.min(found, axis=0), len(found) * (POINTS - 1)
 
 
 def in_a_row(f: Callable[[Any], Any], centre: Centre, options: Options, spacing: float, seed: int = 0) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.centre import centred, in_a_row
+from mibun.checker.centre import centred, in_a_row, stairs
 from mibun.checker.claim import columns_of
 from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import directional, jacobian
@@ -113,10 +113,12 @@ class Numeric:
         if self.options.noise is not None:
             return np.full(self.fx.size, float(self.options.noise))
         grain = unit(self.given.vector.dtype)
-        values = in_a_row(self.f, self.centre, self.options, spacing(grain))
-        self.evaluations += POINTS - 1
+        near = noise_level(in_a_row(self.f, self.centre, self.options, spacing(grain)))
+        # f may compute in float32, which is a staircase, and flat between two steps
+        steps, evaluations = stairs(self.f, self.centre, self.options)
+        self.evaluations += POINTS - 1 + evaluations
         # where f is not finite beside x nothing is known but its rounding
-        return np.maximum(np.nan_to_num(noise_level(values)), grain / 2 * np.abs(np.nan_to_num(self.fx)))
+        return np.maximum(np.maximum(np.nan_to_num(near), steps), grain / 2 * np.abs(np.nan_to_num(self.fx)))
 
     def everything(self, reserve: int = 0) -> Measured:
         """Differentiate every number that f returns with respect to every entry of x; keep a reserve of the budget."""
