@@ -23,8 +23,8 @@ EVERY = "exhaustive=True looks at each element by itself"
 ELSEWHERE = "and what happens at other points than x"
 
 
-def assembled(examination: Examination, search: Search | None, seed: int) -> CheckReport:
-    """Write the report."""
+def assembled(examination: Examination, search: Search | None, repeat: str) -> CheckReport:
+    """Write the report; `repeat` is the call that was made."""
     claim, source, numeric = examination.claim, examination.source, examination.numeric
     examination.refresh()
     if numeric.random:
@@ -47,6 +47,7 @@ def assembled(examination: Examination, search: Search | None, seed: int) -> Che
         fields |= _explained(search) if search.explained else _ended(search, fields) if search.ended else {}
         if not search.ended:
             fields |= _passed(search, fields)
+    given, found = examination.numbers()
     return CheckReport(
         **fields,
         elements=claim.size,
@@ -54,9 +55,9 @@ def assembled(examination: Examination, search: Search | None, seed: int) -> Che
         notes=_notes(examination, source),
         evaluations=numeric.evaluations,
         calls=source.calls,
-        repeat=f"seed={seed}",
-        given=claim.matrix,
-        numeric=examination.numbers(),
+        repeat=repeat,
+        given=given,
+        numeric=found,
     )
 
 

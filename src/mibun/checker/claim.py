@@ -128,6 +128,17 @@ class Claim:
         starts = [leaf.start for leaf in self.ins.leaves]
         return np.asarray(np.maximum.reduceat(sizes, starts, axis=1))
 
+    def arranged(self, matrix: Floats) -> Any:
+        """Put a matrix like the claim into the structure in which it was given."""
+        rows = []
+        for out in self.outs.leaves:
+            outer = () if self.outs.size == 1 else out.shape
+            inner = [
+                matrix[out.start : out.stop, leaf.slice].reshape(outer + leaf.shape).copy() for leaf in self.ins.leaves
+            ]
+            rows.append(self.ins.build(inner))
+        return rows[0] if self.outs.size == 1 else self.outs.build(rows)
+
     def parameter(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         """Give the number of the parameter that each column belongs to."""
         return np.searchsorted([leaf.stop for leaf in self.ins.leaves], columns, side="right")

@@ -197,10 +197,13 @@ class Examination:
         blind = (self.known.error[places] + allowed)[scale > 0] / scale[scale > 0]
         return float(blind.max()) if blind.size else 0.0
 
-    def numbers(self) -> Any:
-        """Give what was found in the layout of the claim, nan where an element was not differentiated alone."""
+    def numbers(self) -> tuple[Any, Any]:
+        """Give what was claimed and what was found, nan where an element was not differentiated alone, as it was given.
+
+        None for a sparse claim.
+        """
         if self.claim.sparse:
-            return None
+            return None, None
         matrix = np.full(self.claim.shape, np.nan)
         matrix[self.known.rows, self.known.columns] = self.known.value
-        return matrix
+        return self.claim.arranged(self.claim.matrix), self.claim.arranged(matrix)

@@ -14,7 +14,7 @@ from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import directional, jacobian
 from mibun.errors import FunctionUnchanged
 from mibun.methods import Method
-from mibun.options import Options, asked
+from mibun.options import Options, asked, chain_asked
 from mibun.plan import unit
 from mibun.result import Derivative
 from mibun.status import Status
@@ -69,13 +69,17 @@ class Numeric:
         f(x) as a row of numbers.
     evaluations : int
         Points that were used so far.
+    chain : bool
+        Everything at once is found by the tape, with few evaluations; directions are not.
     unsteady : float
         By how much f differed between two calls at x, the largest.
     """
 
     def __init__(self, f: Callable[[Any], Any], x: Any, options: Options) -> None:
-        asked(f, *options)
-        self.f, self.options = f, options
+        self.chain = chain_asked(options) is not None
+        lines = options._replace(method="adaptive") if self.chain else options
+        asked(f, *lines)
+        self.f, self.options, self.lines = f, options, lines
         self.ins, self.x = Structure.of(x), x
         self.centre = centred(f, x, options)
         self.given, _, self.fx, self.evaluations, self.widened = self.centre
@@ -124,7 +128,7 @@ class Numeric:
         """Differentiate every number that f returns with respect to every entry of x; keep a reserve of the budget."""
         left = self.left
         budget = None if left is None else max(left - min(reserve, left // 4), 1)
-        found = self._answer(self.f, self.rows, jacobian, budget)
+        found = self._answer(self.f, self.options, self.rows, jacobian, budget)
         told = {}
         if any(note.element is not None for note in found.notes):
             whole = Structure.of(found.value)
@@ -134,7 +138,8 @@ class Numeric:
                 if note.element is not None:
                     row, column = divmod(int(place[whole.index(note.element)]), self.ins.size)
                     told[row, column] = note.told()
-        value, error, step = (columns_of(tree, self.ins, self.outs) for tree in (found.value, found.error, found.step))
+        value, error = (columns_of(tree, self.ins, self.outs) for tree in (found.value, found.error))
+        step = np.zeros_like(value) if found.step is None else columns_of(found.step, self.ins, self.outs)
         return Measured(value, error, columns_of(found.status, self.ins, self.outs, np.uint8), step, told)
 
     def along(self, way: Floats, rows: Places, **more: Any) -> Measured:
@@ -142,7 +147,7 @@ class Numeric:
         # an evaluator keeps whole values of f, and sends f to others
         rows = rows if self.options.evaluator is None and self.options.workers is None else self.rows
         direction = self.ins.unflatten(way, cast=False)
-        found = self._answer(self._some(rows), rows, directional, self.left, direction, **more)
+        found = self._answer(self._some(rows), self.lines, rows, directional, self.left, direction, **more)
         count = (self.fx.size, 1)
         blank = np.full(count, np.nan)
         whole = Measured(blank, np.full(count, np.inf), np.full(count, FAILED), np.zeros(count), {})
@@ -178,6 +183,7 @@ class Numeric:
     def _answer(
         self,
         f: Callable[[Any], Any],
+        options: Options,
         rows: Places,
         verb: Callable[..., Derivative],
         budget: int | None,
@@ -187,7 +193,7 @@ class Numeric:
         """Ask a verb, count its evaluations, and compare its f(x) with that of before."""
         if self.left is not None and self.left < LEAST:
             raise Spent
-        method, _, _, bounds, noise, _, vectorized, workers, evaluator = self.options
+        method, _, _, bounds, noise, _, vectorized, workers, evaluator = options
         given: dict[str, Any] = {"method": method, "bounds": bounds, "noise": noise, "vectorized": vectorized}
         given |= {"workers": workers, "evaluator": evaluator}
         x = self.given.structure.unflatten(self.given.vector)

@@ -81,10 +81,10 @@ class CheckReport:
     evaluations, calls : int
         Of f, and of the gradient.
     repeat : str
-        How to do it again.
+        The call that does it again.
     given, numeric : array or structure, optional
-        What was claimed, and what was found, nan where an element was not differentiated alone; for
-        `mibun.draw.check`.
+        What was claimed, and what was found, nan where an element was not differentiated alone. None for a sparse
+        matrix.
 
     Examples
     --------

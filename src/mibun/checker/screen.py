@@ -12,7 +12,7 @@ __all__ = ["screen"]
 #: Findings that are shown.
 SHOWN: Final = 5
 #: A ratio is shown as its difference from 1 where that is smaller.
-NEAR_ONE: Final = 1e-2
+NEAR_ONE: Final = 5e-3
 
 
 def screen(report: Any) -> str:
@@ -28,15 +28,16 @@ def screen(report: Any) -> str:
         more = ", ..." if report.subgradient_count > SHOWN else ""
         lines += _wrapped("", f"accepted at a kink of f, between the slopes of both sides: {names}{more}")
     if not math.isnan(report.digits):
-        which = "all" if report.ok else "the others"
-        lines.append(f"{which} agree to {report.digits:.1f} digits or more, relative to the largest of a parameter")
+        which = "all agree" if report.elements > 1 else "it agrees"
+        which = which if report.ok else "the others agree"
+        lines.append(f"{which} to {report.digits:.1f} digits or more, relative to the largest entry of a parameter")
     for note in report.notes[:4]:
         lines += _wrapped("note: ", note)
     lines += _wrapped("checked: ", report.how)
     for line in report.unseen[:3]:
         lines += _wrapped("not seen: ", line)
     calls = f", {count(report.calls, 'call')} of gradient" if report.calls else ""
-    lines.append(f"{count(report.evaluations, 'evaluation')} of f{calls}; repeat: {report.repeat}")
+    lines += _wrapped("", f"{count(report.evaluations, 'evaluation')} of f{calls}; again: {report.repeat}")
     return "\n".join(lines)
 
 
