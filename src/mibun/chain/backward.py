@@ -198,11 +198,18 @@ def _seed(record: Taped, cotangent: Any) -> None:
 
 def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled:
     """Take what was left in the leaves."""
-    values, bounds, reached = [], [], []
+    values: list[Any] = []
+    bounds, reached = [], []
+    owners = set()
     for leaf in leaves:
         g, gap = leaf.cotangent, gaps.get(id(leaf))
         leaf.cotangent, leaf.owned = None, False
         reached.append(g is not None)
+        if isinstance(g, np.ndarray):
+            owner = g if g.base is None else g.base
+            if id(owner) in owners or not g.flags.writeable:  # sums give one array to several
+                g = g.copy()
+            owners.add(id(owner))
         values.append(np.zeros(leaf.shape) if g is None else g)
         if errors or g is None:
             bounds.append(np.zeros(leaf.shape) if gap is None else gap)

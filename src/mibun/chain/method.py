@@ -229,7 +229,7 @@ def _settled(asked: Asked, row: Pulled) -> tuple[list[Any], list[Any], list[Any]
     wish, dtype = asked.wish, _precision(asked.given)
     values, errors, codes = [], [], []
     for place, (value, error, reached) in enumerate(zip(row.values, row.errors, row.reached, strict=True)):
-        value, error = np.array(value, dtype), np.array(error, dtype)
+        value, error = np.asarray(value, dtype), np.array(error, dtype)
         status = Status.CONVERGED if reached else Status.INSENSITIVE
         code = np.full(value.shape, status.code, np.uint8)
         if row.smooth is not None:
