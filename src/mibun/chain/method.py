@@ -84,8 +84,8 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -
     x : number, array or structure
         As in `mibun.gradient`.
     fine : bool
-        Difference functions without a rule at six points each, for an error near 1e-13, and not at two, for one near
-        1e-11. Default: False.
+        Difference functions without a rule as finely as `mibun.gradient` does, for an error near 1e-13 also where
+        entries are many, and not near 1e-11. Default: False.
 
     Returns
     -------

@@ -205,12 +205,19 @@ def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that an array of this shape was broadcast along; spread what is a number for all entries."""
     extra = part.ndim - len(shape)
     if extra > 0:
-        part = np.add.reduce(part, axis=tuple(range(extra)))
+        part = summed(part, tuple(range(extra)), keepdims=False)
     if part.shape == shape:
         return part
     if extra < 0:
         return np.broadcast_to(part, shape)
     axes = tuple(i for i, (have, want) in enumerate(zip(part.shape, shape, strict=True)) if want == 1 != have)
     if axes:
-        part = np.add.reduce(part, axis=axes, keepdims=True)
+        part = summed(part, axes, keepdims=True)
     return part if part.shape == shape else np.broadcast_to(part, shape)
+
+
+def summed(part: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """Sum over axes; short floats in double precision, for NumPy adds rows one by one, and loses a digit by that."""
+    if part.dtype.itemsize >= 8:
+        return np.add.reduce(part, axis=axes, keepdims=keepdims)
+    return np.add.reduce(part, axis=axes, keepdims=keepdims, dtype=np.float64).astype(part.dtype)
