@@ -132,11 +132,11 @@ def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = 
         off = errors_of(tape.nodes) if errors else None
         for cotangent in cotangents:
             one = _once(record, cotangent, off, keep)
-            if keep and not one.finite:
+            if keep and tape.chooses and not one.finite:
                 one = _once(record, cotangent, off, keep, careful=True)
             if errors and tape.kinks:
                 tape.smooth = True  # where the bound is less without kinks, one is felt
-                one = one._replace(smooth=_once(record, cotangent, off, keep, careful=not one.finite).errors)
+                one = one._replace(smooth=_once(record, cotangent, off, keep, careful=tape.chooses).errors)
                 tape.smooth = False
             found.append(one)
     tape.close()

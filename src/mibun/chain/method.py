@@ -113,7 +113,7 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -
         raise InputError(f"f returned {record.layout.size} numbers, {record.layout}; expected one")
     record.tape.fine = fine
     (found,) = pulled(record, [np.ones(1)], errors=False, keep=False)
-    if not found.finite:  # again, with care for sides that np.where did not take
+    if record.tape.chooses and not found.finite:  # again, with care for sides that np.where did not take
         again = taped(f, build, values)
         again.tape.fine = fine
         (found,) = pulled(again, [np.ones(1)], errors=False)
