@@ -28,6 +28,8 @@ class Problem(NamedTuple):
     torch: Callable[[Any], Callable[[Any], Any]] | None
     #: The gradient in more digits; None: by autograd in longdouble.
     truth: Callable[[Array], Array] | None = None
+    #: From JAX to f, where it cannot compile that which is written for NumPy.
+    jax: Callable[[Any], Callable[[Any], Any]] | None = None
 
 
 RNG = np.random.default_rng(2024)
@@ -225,15 +227,29 @@ def oscillator(np_: Any, special: Any) -> Any:
     def f(p: Any) -> Any:
         q, v, mu, k = p[0], p[1], p[2], p[3]
 
-        def force(q: Any, v: Any) -> Any:
-            return mu * (1 - q * q) * v - k * q
-
-        h = 0.05
         for _ in range(100):
-            a = force(q, v)
-            q2, v2 = q + h / 2 * v, v + h / 2 * a
-            b = force(q2, v2)
-            q, v = q + h * v2, v + h * b
+            q, v = midpoint(q, v, mu, k)
+        return q * q + v * v
+
+    return f
+
+
+def midpoint(q: Any, v: Any, mu: Any, k: Any) -> tuple[Any, Any]:
+    """Go one step by the midpoint rule."""
+    h = 0.05
+    a = mu * (1 - q * q) * v - k * q
+    q2, v2 = q + h / 2 * v, v + h / 2 * a
+    return q + h * v2, v + h * (mu * (1 - q2 * q2) * v2 - k * q2)
+
+
+def oscillator_jax(jax: Any) -> Any:
+    """Give the same as a scan, for the compilation of a hundred steps one after the other does not end."""
+
+    def f(p: Any) -> Any:
+        def step(state: Any, _: Any) -> Any:
+            return midpoint(*state, p[2], p[3]), None
+
+        (q, v), _ = jax.lax.scan(step, (p[0], p[1]), None, length=100)
         return q * q + v * v
 
     return f
@@ -379,7 +395,7 @@ PROBLEMS = [
     ),
     Problem("pendulums (ellipk, ellipe)", ANGLES, pendulum, None, pendulum_truth),
     Problem("PDE residual, 40 x 40", RNG.normal(size=(40, 40)) / 40, residual, residual_torch),
-    Problem("oscillator, 100 steps", np.array([1.2, -0.4, 0.8, 1.5]), oscillator, oscillator_torch),
+    Problem("oscillator, 100 steps", np.array([1.2, -0.4, 0.8, 1.5]), oscillator, oscillator_torch, jax=oscillator_jax),
     Problem("Rosenbrock, n = 1,000", RNG.normal(size=1000), rosenbrock, rosenbrock_torch),
     Problem("attention block", RNG.normal(size=(3, 24, 24)) / 5, attention, attention_torch),
     Problem("convolution", RNG.normal(size=(6, 5, 5)) / 3, convolution, convolution_torch),

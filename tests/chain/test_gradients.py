@@ -215,6 +215,21 @@ def test_x_is_not_changed_and_constants_are_not() -> None:
     assert np.array_equal(matrix, kept)
 
 
+def test_results_share_no_memory() -> None:
+    x = {"a": np.ones(3), "b": np.ones(3), "c": np.ones((1, 3))}
+    _, gradient = mb.chain.value_and_gradient(lambda x: np.sum(x["a"] + x["b"] + x["c"]), x)
+    d = mb.gradient(lambda x: np.sum(x["a"] + x["b"] + x["c"]), x, method="chain")
+    for found in (gradient, d.value):
+        found["a"][0] = 7.0
+        assert found["b"].tolist() == [1.0] * 3
+        found["c"][0, 0] = 8.0
+        assert found["b"].tolist() == [1.0] * 3
+    matrix = np.ones(3)
+    kept = mb.chain.with_vjp(lambda x: x @ matrix, lambda g, x: matrix)
+    mb.chain.value_and_gradient(kept, np.ones(3))[1][0] = 5.0
+    assert matrix.tolist() == [1.0] * 3
+
+
 def test_what_is_not_finite() -> None:
     d = mb.gradient(lambda x: np.sum(np.sqrt(x)), [0.0, 4.0], method="chain")
     assert d.status.tolist() == [mb.Status.NOT_FINITE, mb.Status.CONVERGED]

@@ -132,11 +132,11 @@ def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = 
         off = errors_of(tape.nodes) if errors else None
         for cotangent in cotangents:
             one = _once(record, cotangent, off, keep)
-            if keep and not one.finite:
+            if keep and tape.chooses and not one.finite:
                 one = _once(record, cotangent, off, keep, careful=True)
             if errors and tape.kinks:
                 tape.smooth = True  # where the bound is less without kinks, one is felt
-                one = one._replace(smooth=_once(record, cotangent, off, keep, careful=not one.finite).errors)
+                one = one._replace(smooth=_once(record, cotangent, off, keep, careful=tape.chooses).errors)
                 tape.smooth = False
             found.append(one)
     tape.close()
@@ -198,11 +198,18 @@ def _seed(record: Taped, cotangent: Any) -> None:
 
 def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled:
     """Take what was left in the leaves."""
-    values, bounds, reached = [], [], []
+    values: list[Any] = []
+    bounds, reached = [], []
+    owners = set()
     for leaf in leaves:
         g, gap = leaf.cotangent, gaps.get(id(leaf))
         leaf.cotangent, leaf.owned = None, False
         reached.append(g is not None)
+        if isinstance(g, np.ndarray):
+            owner = g if g.base is None else g.base
+            if id(owner) in owners or not g.flags.writeable:  # sums give one array to several
+                g = g.copy()
+            owners.add(id(owner))
         values.append(np.zeros(leaf.shape) if g is None else g)
         if errors or g is None:
             bounds.append(np.zeros(leaf.shape) if gap is None else gap)

@@ -125,7 +125,12 @@ class Unary(Elementwise):
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Multiply by the slope."""
         (given,) = node.inputs
-        give(given, g * self.slopes[0](given.value, node.value))  # type: ignore[misc]
+        slope: Any = self.slopes[0](given.value, node.value)  # type: ignore[misc]
+        if type(slope) is np.ndarray and slope is not node.value and slope.dtype == g.dtype:
+            slope *= g
+            give(given, slope)
+        else:
+            give(given, g * slope)
 
 
 class Signed(Elementwise):
@@ -358,7 +363,7 @@ UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if ha
 UFUNCS.update({ufunc: Chosen(ufunc) for ufunc in (np.maximum, np.minimum, np.fmax, np.fmin)})
 UFUNCS.update({ufunc: Absolute(ufunc) for ufunc in (np.absolute, np.fabs)})
 UFUNCS.update({ufunc: Power(ufunc) for ufunc in (np.power, np.float_power)})
-UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: (1 - y) * (1 + y), floor=lambda x, y: 1.0)
+UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: 1 - y * y, floor=lambda x, y: 1.0)
 UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
 UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
 UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)

@@ -5,10 +5,11 @@ Of a function of which nothing is known but its values, the slope at every entry
     D(h) = (f(z+h) - f(z-h)) / ((z+h) - (z-h)),
 
 in float64, whatever the data, and divided by the step that really happened. Where only values are wanted, one of them
-does, at h = 2**-17 max(1, |z|), unless f bends on the scale of h. With errors, h, 2h and 4h are extrapolated, which is
-exact to h^6, and the extrapolation of the first two alone says how far that can be trusted; a combination of the even
-parts tells a kink. That is done at a wide step, and at narrower ones while entries are left that they help; those that
-nothing helps are differentiated by the adaptive method, each with its own steps and bound.
+does, at h = 2**-17 max(1, |z|), and two at wider steps where entries are few, unless f bends on the scale of h. With
+errors, h, 2h and 4h are extrapolated, which is exact to h^6, and the extrapolation of the first two alone says how far
+that can be trusted; a combination of the even parts tells a kink. That is done at a wide step, and at narrower ones
+while entries are left that they help; those that nothing helps are differentiated by the adaptive method, each with its
+own steps and bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,8 +33,12 @@ __all__ = ["STEP", "UNIT", "Found", "Local", "Values", "slope", "slope_and_error
 STEP: Final = 2.0**-17
 #: Half-ulps that a value of an unknown function may be off.
 ROUNDED: Final = 8.0
+#: Entries up to which two evaluations more cost little beside everything else, and the h of these.
+FEW: Final = 2**11
+WIDE: Final = 2.0**-11
 #: Largest bend beside the largest rise: about the step over the length on which f changes, the square of which is lost.
 BEND: Final = 2.0**-17
+BEND_WIDE: Final = 2.0**-10
 #: Half an ulp of 1.
 UNIT: Final = 2.0**-53
 #: Steps of the extrapolated differences, from wide to narrow.
@@ -47,16 +52,24 @@ Values = Callable[[Array], Array]
 
 
 def slope(f: Values, z: Array, y: Array | None = None) -> Array:
-    """Give the central difference at every entry of z: two evaluations.
+    """Give the central difference at every entry of z: two evaluations of many entries, four of a few.
 
     Where f(z), if it is known, says that f bends on the scale of the steps, more evaluations are taken.
     """
-    above, below, _ = sides(z, STEP)
+    few = z.size <= FEW
+    above, below, _ = sides(z, WIDE if few else STEP)
     high, low = f(above), f(below)
-    rise = high - low
-    if y is not None and np.abs(high + low - 2 * y).max(initial=0.0) > BEND * np.abs(rise).max(initial=0.0):
-        return slope_and_error(f, z, y).slope
-    return np.asarray(rise / (above - below))
+    if y is not None:
+        some = slice(None, None, 1 + z.size // FEW)  # for many, some tell enough
+        up, down, middle = (part.reshape(-1)[some] for part in (high, low, y))
+        bend = np.abs(up + down - 2 * middle).max(initial=0.0)
+        if bend > (BEND_WIDE if few else BEND) * np.abs(up - down).max(initial=0.0):
+            return slope_and_error(f, z, y).slope
+    near = (high - low) / (above - below)
+    if not few:
+        return np.asarray(near)
+    above, below, _ = sides(z, 2 * WIDE)
+    return np.asarray(near + (near - (f(above) - f(below)) / (above - below)) / 3)
 
 
 def sides(z: Array, width: float) -> tuple[Array, Array, Array]:

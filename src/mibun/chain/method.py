@@ -84,8 +84,8 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -
     x : number, array or structure
         As in `mibun.gradient`.
     fine : bool
-        Difference functions without a rule at six points each, for an error near 1e-13, and not at two, for one near
-        1e-11. Default: False.
+        Difference functions without a rule as finely as `mibun.gradient` does, for an error near 1e-13 also where
+        entries are many, and not near 1e-11. Default: False.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -
         raise InputError(f"f returned {record.layout.size} numbers, {record.layout}; expected one")
     record.tape.fine = fine
     (found,) = pulled(record, [np.ones(1)], errors=False, keep=False)
-    if not found.finite:  # again, with care for sides that np.where did not take
+    if record.tape.chooses and not found.finite:  # again, with care for sides that np.where did not take
         again = taped(f, build, values)
         again.tape.fine = fine
         (found,) = pulled(again, [np.ones(1)], errors=False)
@@ -229,7 +229,7 @@ def _settled(asked: Asked, row: Pulled) -> tuple[list[Any], list[Any], list[Any]
     wish, dtype = asked.wish, _precision(asked.given)
     values, errors, codes = [], [], []
     for place, (value, error, reached) in enumerate(zip(row.values, row.errors, row.reached, strict=True)):
-        value, error = np.array(value, dtype), np.array(error, dtype)
+        value, error = np.asarray(value, dtype), np.array(error, dtype)
         status = Status.CONVERGED if reached else Status.INSENSITIVE
         code = np.full(value.shape, status.code, np.uint8)
         if row.smooth is not None:

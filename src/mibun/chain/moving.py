@@ -7,12 +7,14 @@ adds up what came from the same place, which is right for repeated indices, too.
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from mibun.chain.array import constant, plain, recorded
 from mibun.chain.linear import Linear
+from mibun.chain.refuse import refusal
 from mibun.chain.tape import Give, Node, Rule, handles, value_of
 from mibun.chain.tape import give as add
 
@@ -251,48 +253,56 @@ def _plain_key(part: Any) -> Any:
 #: Functions that move the entries of their first argument, whatever else is given to them.
 MOVES: Final = """
     flip fliplr flipud roll rot90 rollaxis repeat tile diag diagonal diagflat tril triu resize delete array_split split
-    vsplit hsplit dsplit take compress extract trim_zeros matrix_transpose unstack
+    vsplit hsplit dsplit take matrix_transpose unstack
 """.split()  # noqa: SIM905
 
 
 def _register(name: str) -> None:
     function = getattr(np, name, None)
-    if function is None:
+    if function is None:  # of a later NumPy
         return
 
     def handler(x: Any, *args: Any, **options: Any) -> Any:
-        if not isinstance(x, Node):  # the condition of np.compress, a recorded index
-            args = tuple(args)
-            x, args = (args[0], (x, *args[1:])) if name in ("compress", "extract") else (constant(x), args)
-            if not isinstance(x, Node):
-                return function(x, *map(plain, args), **options)
-            first = plain(args[0])
-            return moved(x, f"np.{name}", lambda a: function(first, a, *args[1:], **options))
-        given = [plain(one) for one in args]
-        named = {key: plain(one) for key, one in options.items()}
+        given, named = list(map(plain, args)), {key: plain(one) for key, one in options.items()}
+        if not isinstance(x, Node):  # an index was recorded, and x was not
+            return function(x, *given, **named)
         value = function(x.value, *given, **named)
-        if isinstance(value, list | tuple):
-            return [
-                moved(x, f"np.{name}", lambda a, i=i: function(a, *given, **named)[i])  # type: ignore[misc]
-                for i in range(len(value))
-            ]
-        return moved(x, f"np.{name}", lambda a: function(a, *given, **named))
+        if not isinstance(value, list | tuple):
+            return moved(x, f"np.{name}", lambda a: function(a, *given, **named))
+        return [moved(x, f"np.{name}", partial(_piece, i, function, given, named)) for i in range(len(value))]
 
     handles(function)(handler)
+
+
+def _piece(place: int, function: Any, given: Any, named: Any, a: Any) -> Any:
+    return function(a, *given, **named)[place]
 
 
 for _name in MOVES:
     _register(_name)
 
 
+@handles(np.compress)
+def compressed(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """Choose along an axis where a condition holds."""
+    places = np.flatnonzero(plain(condition))
+    if not isinstance(a, Node):
+        return np.take(a, places, axis)
+    return moved(a, "np.compress", lambda x: np.take(x, places, axis))
+
+
+@handles(np.extract)
+def extracted(condition: Any, arr: Any) -> Any:
+    """Choose where a condition holds."""
+    return compressed(_flat(condition), arr)
+
+
 def placed(arrays: Sequence[Any], axis: int) -> Any:
     """Record arrays one behind the other."""
     parts = [constant(a) for a in arrays]
     values = [np.asarray(value_of(part)) for part in parts]
-    value = np.concatenate(values, axis=axis)
-    return recorded(
-        CONCATENATE, tuple(p if isinstance(p, Node) else v for p, v in zip(parts, values, strict=True)), value, axis
-    )
+    inputs = tuple(part if isinstance(part, Node) else value for part, value in zip(parts, values, strict=True))
+    return recorded(CONCATENATE, inputs, np.concatenate(values, axis=axis), axis)
 
 
 @handles(np.concatenate)
@@ -388,8 +398,6 @@ def broadcast_all(*arrays: Any, subok: bool = False) -> Any:
 @handles(np.pad)
 def padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
     """Add a border."""
-    from mibun.chain.refuse import refusal
-
     fills = options.get("constant_values", 0)
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap") or isinstance(fills, Node):
         raise refusal(f"np.pad(mode={mode!r})", "build the border by np.concatenate")

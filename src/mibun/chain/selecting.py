@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mibun.chain.array import apply, branched, constant, plain, recorded
+from mibun.chain.linear import kept
 from mibun.chain.moving import moved, raveled, reshaped, stacked
 from mibun.chain.refuse import refusal
 from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
@@ -61,7 +62,7 @@ class Largest(Rule):
         (given,), (axis, _) = node.inputs, node.options
         y = node.value
         if y.ndim != given.value.ndim and axis is not None:
-            y, g = np.expand_dims(y, axis), np.expand_dims(g, axis)
+            y, g = kept(y, given.value.shape, axis), kept(g, given.value.shape, axis)
         chosen = given.value == y
         if np.count_nonzero(chosen) > node.value.size:
             count = np.add.reduce(chosen, axis=axis, keepdims=True, dtype=g.dtype)
@@ -104,12 +105,14 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if not isinstance(first, Node) and not isinstance(second, Node):
         return np.where(plain(which), first, second)
     value = np.where(value_of(which), value_of(first), value_of(second))[()]
-    return recorded(WHERE, (which, first, second), value)
+    node = recorded(WHERE, (which, first, second), value)
+    node.tape.chooses = True
+    return node
 
 
 def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any, rest: dict[str, Any]) -> Any:
     """Record the largest or smallest entry."""
-    if any(rest.get(name, np._NoValue) is not np._NoValue for name in ("initial", "where")):
+    if rest and any(rest.get(name, np._NoValue) is not np._NoValue for name in ("initial", "where")):
         raise refusal(f"np.{ufunc.__name__}.reduce with initial= or where=", "write np.where inside")
     options = axis, keepdims is not np._NoValue and bool(keepdims)
     rule = LARGEST[ufunc]

@@ -144,6 +144,8 @@ class Tape:
         For every node at a kink of which f was met: what it is called, and how many entries stand there.
     fine : bool
         Unknown functions are to be differenced as finely as with errors, though none are asked for.
+    chooses : bool
+        f took one of two sides by np.where: what a slope is on the other side counts for nothing.
     smooth : bool
         Bounds are to leave out what kinks add to them.
     """
@@ -153,7 +155,7 @@ class Tape:
         self.append = self.nodes.append
         self.branches: list[Branch] = []
         self.kinks: dict[int, tuple[str, int]] = {}
-        self.fine = self.smooth = False
+        self.chooses = self.fine = self.smooth = False
         self.refused: Exception | None = None
 
     def close(self) -> None:
@@ -203,14 +205,20 @@ def nothing(g: Any, part: Any) -> Any:
 
 def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that an array of this shape was broadcast along; spread what is a number for all entries."""
-    extra = part.ndim - len(shape)
-    if extra > 0:
-        part = np.add.reduce(part, axis=tuple(range(extra)))
-    if part.shape == shape:
-        return part
+    have = part.shape
+    extra = len(have) - len(shape)
     if extra < 0:
         return np.broadcast_to(part, shape)
-    axes = tuple(i for i, (have, want) in enumerate(zip(part.shape, shape, strict=True)) if want == 1 != have)
+    axes = [*range(extra), *[i + extra for i, want in enumerate(shape) if want == 1 != have[i + extra]]]
     if axes:
-        part = np.add.reduce(part, axis=axes, keepdims=True)
+        part = summed(part, tuple(axes)).reshape([1 if want == 1 else have[i + extra] for i, want in enumerate(shape)])
     return part if part.shape == shape else np.broadcast_to(part, shape)
+
+
+def summed(part: Any, axes: tuple[int, ...]) -> Any:
+    """Sum over axes; short floats in double precision, for NumPy adds rows one by one, and loses a digit by that."""
+    if part.dtype.itemsize < 8:
+        return np.add.reduce(part, axis=axes, dtype=np.float64).astype(part.dtype)
+    if part.ndim == 2 and axes == (0,):
+        return np.matmul(np.ones(len(part), part.dtype), part)
+    return np.add.reduce(part, axis=axes)

@@ -258,7 +258,7 @@ class Given(Rule):
             if isinstance(given, Node) and given.live:
                 if part is None:
                     raise InputError(f"the vjp of {self.name} returned None for an input that depends on x")
-                give(given, np.asarray(part)[()])
+                give(given, np.array(part)[()])  # a copy, for the caller may keep it
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
         """Sample what errors of the inputs do."""
