@@ -305,6 +305,9 @@ def test_a_runaway_of_any_rule_ends_without_a_warning():
         assert np.isfinite(path.losses).all()
     path = mb.descend(lambda x: float(np.sum(x**4)), np.array([1.0, 2.0]), rule=mb.Adam(1e200))
     assert not path.success
+    path = mb.descend(lambda x: float(np.sum(x**2)), np.array([1.0, 20.0]), rule=Rate(1e308))
+    assert path.status is S.NOT_FINITE
+    assert path.message.startswith("x itself is beyond the range of floats, where step 1 led")
 
 
 def test_exceptions_of_f():

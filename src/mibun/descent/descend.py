@@ -219,6 +219,8 @@ class _Descent:
     def look(self) -> Verdict | None:
         """Look at f at the next point; the verdict if there is nothing to be seen."""
         first = not self.course.points
+        if not np.isfinite(self.x).all():
+            return self.lost("x itself is beyond the range of floats")
         try:
             look = self.landscape.look(self.x)
         except InputError:
