@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from courses import CLASSIC, HELD_OUT_SEED, Case, random_cases
-from peers import Contender, contenders
 from report import Section, Target, figure, on_one_thread, percent, report, silence, table
 from residuals import RESIDUALS
 from surfaces import DEVELOPMENT, HELD_OUT, Array, Surface
@@ -165,11 +164,6 @@ def sections(quick: bool) -> Iterator[Section]:
     yield scipy_section("least_squares", [surface for surface in surfaces if surface.name in RESIDUALS], count)
 
 
-def found_peers() -> list[Contender]:
-    """SciPy, with its version."""
-    return [peer for peer in contenders() if "scipy" in peer.name.lower()]
-
-
 def main() -> None:
     """Print the report, and write it where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -179,7 +173,7 @@ def main() -> None:
     on_one_thread()
     silence()
     command = " ".join(["python benchmarks/descend.py", *sys.argv[1:]])
-    text = report("Descents", sections(options.quick), found_peers(), command)
+    text = report("Descents", sections(options.quick), [], command)
     print(text)
     if options.write:
         RESULTS.write_text(text, encoding="utf-8")

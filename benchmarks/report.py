@@ -59,14 +59,17 @@ def duration(seconds: float) -> str:
 
 
 def report(title: str, sections: Iterable[Section], found: Sequence[Contender], command: str) -> str:
-    """Measure one section after the other, and write them down, the summary of all targets first."""
+    """Measure one section after the other, and write them down, the summary of all targets first.
+
+    `found` are the peers of `peers.py` that took part; none where that table is not about them.
+    """
     done = []
     start = time.perf_counter()
     for section in sections:
         done.append(section)
         print(f"{time.perf_counter() - start:5.0f} s: {section.title}", file=sys.stderr)
     rows = [[*target[:3], "yes" if target.met else "**no**"] for section in done for target in section.targets]
-    away = ", ".join(missing(found))
+    away = ", ".join(missing(found)) if found else ""
     parts = [
         f"# {title}",
         table(("what", "target", "measured", "met"), rows),

@@ -257,6 +257,30 @@ def test_a_given_gradient_costs_two_evaluations_a_step():
     assert (path.errors < 1e-14).all()
 
 
+def test_a_given_gradient_under_noise_keeps_to_budget_and_ends_at_the_noise():
+    for budget in (100, 400, 3000):
+        rng, calls = np.random.default_rng(1), []
+
+        def f(x):
+            calls.append(1)  # noqa: B023
+            return float(np.sum((x - 1) ** 2)) + 1 + 1e-3 * rng.standard_normal()  # noqa: B023
+
+        path = mb.descend(f, [-3.0, 4.0], gradient=lambda x: mb.gradient(f, x, noise=1e-3), budget=budget)
+        assert len(calls) == path.evaluations
+        assert path.evaluations <= budget + 40  # what its last gradient may take more than those before
+    assert path.status is S.NOISE_FLOOR
+
+
+def test_a_stop_iteration_of_f_is_no_callback():
+    def f(x):
+        if x < 0.9:
+            raise StopIteration
+        return x**2
+
+    with pytest.raises((StopIteration, RuntimeError)):
+        mb.descend(f, 1.0)
+
+
 def test_a_given_gradient_that_returns_a_derivative_has_its_error_used():
     f = lambda x: float(np.sum((x - 1) ** 2)) + 1  # noqa: E731
     rough = mb.descend(f, [-3.0, 4.0], gradient=lambda x: mb.gradient(f, x, rtol=1e-2), steps=20)
@@ -281,6 +305,9 @@ def test_a_runaway_of_any_rule_ends_without_a_warning():
         assert np.isfinite(path.losses).all()
     path = mb.descend(lambda x: float(np.sum(x**4)), np.array([1.0, 2.0]), rule=mb.Adam(1e200))
     assert not path.success
+    path = mb.descend(lambda x: float(np.sum(x**2)), np.array([1.0, 20.0]), rule=Rate(1e308))
+    assert path.status is S.NOT_FINITE
+    assert path.message.startswith("x itself is beyond the range of floats, where step 1 led")
 
 
 def test_exceptions_of_f():

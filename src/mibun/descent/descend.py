@@ -79,7 +79,8 @@ def descend(
         Who evaluates f: a gradient's points at once, by its workers; with a store a descent that was cut off goes on
         where it was, as it repeats no evaluation.
     budget : int, optional
-        Most evaluations, never passed.
+        Most evaluations, never passed; but a gradient of yours that evaluates f by itself is asked as long as there is
+        left what it has taken at most.
 
     Returns
     -------
@@ -201,12 +202,15 @@ class _Descent:
                 f"{landscape.evaluations} of {landscape.budget} evaluations are spent after {course.updates} steps, "
                 "and what comes next needs more: go on from x, or raise budget=",
             )
-        except (KeyboardInterrupt, StopIteration) as reason:
+        except KeyboardInterrupt:
             if not course.points:
                 raise
-            by = "the callback" if isinstance(reason, StopIteration) else "Ctrl-C"
-            verdict = Verdict(PathStatus.STOPPED, f"stopped by {by} after {course.updates} of {self.steps} steps")
+            verdict = self.stopped("Ctrl-C")
         return self.written(verdict)
+
+    def stopped(self, by: str) -> Verdict:
+        """Say who stopped it."""
+        return Verdict(PathStatus.STOPPED, f"stopped by {by} after {self.course.updates} of {self.steps} steps")
 
     def go(self) -> Verdict | None:
         """Look, judge and move, until something ends it; None where the last point is worth another look."""
@@ -228,6 +232,8 @@ class _Descent:
     def look(self) -> Verdict | None:
         """Look at f at the next point; the verdict if there is nothing to be seen."""
         first = not self.course.points
+        if not np.isfinite(self.x).all():
+            return self.lost("x itself is beyond the range of floats")
         try:
             look = self.landscape.look(self.x)
         except InputError:
@@ -252,7 +258,10 @@ class _Descent:
             return self.sloped(course.looks[-1]), True
         if still(course):
             return settled(landscape, course), True
-        self.tell()
+        try:
+            self.tell()
+        except StopIteration:
+            return self.stopped("the callback"), True
         if course.updates < self.steps:
             return None, False
         verdict = finished(landscape, course, f"all {self.steps} steps are done")

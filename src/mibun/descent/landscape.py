@@ -84,6 +84,8 @@ class Landscape:
         self.evaluations = 0
         self.noise: float | None = None
         self.scale = np.zeros(given.structure.size)
+        self.exact = False  # the gradient that was given comes without an error
+        self.cost = 0  # the most that it took
         self.before: tuple[Vector, Vector] | None = None
         self.stiffness = 0.0
         self.spread = slopes.step if isinstance(slopes, SPSA) else None
@@ -133,9 +135,9 @@ class Landscape:
 
     def look(self, x: Vector) -> Look:
         """Find f and its gradient at a point."""
-        if self.slopes is None:
-            return self._by_differences(x)
-        return self._sampled(x) if isinstance(self.slopes, SPSA) else self._given(x)
+        if isinstance(self.slopes, SPSA):
+            return self._sampled(x)
+        return self._by_differences(x) if self.slopes is None else self._given(x)
 
     def measured_noise(self, x: Vector) -> float:
         """Measure the noise of f near x: its standard deviation, 0 where it is nothing but rounding."""
@@ -177,7 +179,7 @@ class Landscape:
 
     def hessian(self, x: Vector, free: NDArray[np.bool_]) -> Derivative:
         """Differentiate f twice with respect to some entries of x."""
-        gradient_of = self._gradient_of(x, free) if self.given else None
+        gradient_of = self._gradient_of(x, free) if self.exact else None
         bounds = None if self.limits is None else (self.limits[0][free], self.limits[1][free])
 
         def f(part: Vector) -> Any:
@@ -197,8 +199,7 @@ class Landscape:
 
     def _gradient_of(self, x: Vector, free: NDArray[np.bool_]) -> Callable[[Any], Vector]:
         def gradient_of(part: Vector) -> Vector:
-            found = self.slopes(self.point(_with(x, free, part)))
-            return self._vector(found.value if isinstance(found, Derivative) else found)[free]
+            return self._vector(self.slopes(self.point(_with(x, free, part))))[free]
 
         return gradient_of
 
@@ -259,14 +260,17 @@ class Landscape:
 
     def _given(self, x: Vector) -> Look:
         """Ask for the gradient that was given; of plain numbers the error is what rounding x and it makes."""
-        self.left(2)
+        self.left(max(2, self.cost))
         with np.errstate(all="ignore"):
             found = self.slopes(self.point(x))
-        if isinstance(found, Derivative):
-            self.evaluations += found.evaluations
-            loss = self.value(x) if found.fx is None else self.sign * self._number(found.fx)
-            return self._read(found, self.sign * loss)
-        self.evaluations += 1
+        self.exact = not isinstance(found, Derivative)
+        spent = 1 if self.exact else found.evaluations
+        self.cost = max(self.cost, spent)
+        self.evaluations += spent
+        if not self.exact:
+            fx = self.sign * self.value(x) if found.fx is None else self._number(found.fx)
+            self.size = max(self.size, abs(fx))
+            return self._read(found, fx)._replace(noisy=self._above_rounding(float(found.noise or 0.0)) > 0)
         slope = self.sign * self._vector(found)
         loss = self.value(x)
         if self.before is not None:

@@ -67,6 +67,10 @@ class PathStatus(Enum):
     def __repr__(self) -> str:
         return f"PathStatus.{self.name}"
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # by name, so that a pickle survives a better sentence
+        return getattr, (PathStatus, self.name)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Progress:

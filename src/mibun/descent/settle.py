@@ -95,9 +95,9 @@ def settled(landscape: Landscape, course: Course) -> Verdict | None:
 def finished(landscape: Landscape, course: Course, why: str) -> Verdict | None:
     """Say, where a descent ends for another reason, whether f has nothing measurable left to fall."""
     known = course.curvatures(WINDOW)
-    if course.tolerance is not None or course.sampled or not known.size or not known[-1] > 0:
+    if course.tolerance is not None or course.sampled or not known.size or not known.min() > 0:
         return None
-    left = course.slope**2 / (2 * float(known[-1]))
+    left = course.slope**2 / (2 * float(known.min()))
     if left > course.eps * course.size:
         return None
     verdict = settled(landscape, course)
