@@ -86,7 +86,7 @@ class Coordinate:
         targets
             Integer labels (samples,) or an array (samples, outputs).
         rng
-            Not used: this engine draws nothing.
+            Draws the masks of `Dropout`; by default that of the seed 0.
         errors
             Whether to estimate the errors, by two more loops, at h and 2h; without, every error is inf.
 
@@ -98,7 +98,7 @@ class Coordinate:
         x = network.batch(x)
         targets = network.targets(targets, len(x))
         h = self._step(network)
-        value, bound = np.empty_like(network.vector), None
+        network, value, bound = network.drawn(rng, len(x)), np.empty_like(network.vector), None
         with np.errstate(all="ignore"):  # what is not finite is said by the status
             if errors:
                 loss, bound = self._with_bound(network, x, targets, value)
@@ -109,7 +109,7 @@ class Coordinate:
 
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:
         """Write the gradient into the vector `out`, and give the loss of the batch."""
-        h = self._step(network)
+        h, network = self._step(network), network.drawn(rng, len(x))
         for index, look in enumerate(_moved(network, x, targets, h)):
             out[index] = _slope(*look)
         return _mean(_losses(network, x, targets, network.vector))
@@ -140,12 +140,17 @@ class Coordinate:
 
     def _loss_error(self, network: Network, x: Array, targets: Targets) -> float:
         """Bound the rounding error of the mean loss: that of each logit, times the slope of the loss in it."""
-        lost, value = np.zeros_like(x), x
-        for layer, own in zip(network.layers, network.by_layer(network.vector), strict=True):
-            below, value = value, layer.forward(own, value)
-            lost = layer.forward_error(own, below, value, lost)
-        losses, slope = network.loss_function.slope(value, targets)
-        unit = float(np.finfo(network.dtype).eps)
+        value, unit = network.unflattened(x), float(np.finfo(network.dtype).eps)
+        lost = np.zeros_like(value)
+        try:
+            for layer, own in zip(network.layers, network.by_layer(network.vector), strict=True):
+                below, value = value, layer.forward(own, value)
+                lost = layer.forward_error(own, below, value, lost)
+            losses, slope = network.loss_function.slope(value, targets)
+        except (InputError, NotImplementedError):
+            # Of a layer or loss that is known by its values alone, and not row by row: a guess.
+            losses = _losses(network, x, targets, network.vector)
+            return unit * math.sqrt(sum(network.products) + 1) * float(np.abs(losses).mean() + 1)
         return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
 
 
