@@ -6,7 +6,7 @@ gradient is computed: `Chain` (local numerical derivatives, composed by the chai
 """
 
 from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
-from mibun.learn.engines import Chain, Coordinate, Cost, gradient
+from mibun.learn.engines import Chain, Column, Coordinate, Cost, Node, gradient
 from mibun.learn.history import History, Stop
 from mibun.learn.layers import (
     Activation,
@@ -34,6 +34,7 @@ __all__ = [
     "AvgPool2D",
     "BlackBox",
     "Chain",
+    "Column",
     "Conv2D",
     "Coordinate",
     "Cost",
@@ -47,6 +48,7 @@ __all__ = [
     "Layer",
     "MaxPool2D",
     "Network",
+    "Node",
     "PerSampleLoss",
     "Progress",
     "ReLU",

@@ -2,8 +2,10 @@
 
 from mibun.learn.engines.chain import Chain
 from mibun.learn.engines.choose import ENGINES, choose_engine
+from mibun.learn.engines.column import Column
 from mibun.learn.engines.coordinate import Coordinate
 from mibun.learn.engines.engine import Cost, Engine
 from mibun.learn.engines.gradient import gradient
+from mibun.learn.engines.node import Node
 
-__all__ = ["ENGINES", "Chain", "Coordinate", "Cost", "Engine", "choose_engine", "gradient"]
+__all__ = ["ENGINES", "Chain", "Column", "Coordinate", "Cost", "Engine", "Node", "choose_engine", "gradient"]

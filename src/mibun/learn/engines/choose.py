@@ -1,14 +1,23 @@
 """How an engine is chosen, by word or by value."""
 
+from collections.abc import Callable
+
 from mibun.errors import InputError
 from mibun.learn.engines.chain import Chain
+from mibun.learn.engines.column import Column
 from mibun.learn.engines.coordinate import Coordinate
 from mibun.learn.engines.engine import Engine
+from mibun.learn.engines.node import Node
 
 __all__ = ["ENGINES", "choose_engine"]
 
 #: Every engine by its word.
-ENGINES: dict[str, type[Chain] | type[Coordinate]] = {"auto": Chain, "chain": Chain, "coordinate": Coordinate}
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "chain": Chain,
+    "column": Column,
+    "coordinate": Coordinate,
+    "node": Node,
+}
 
 
 def choose_engine(engine: str | Engine) -> Engine:

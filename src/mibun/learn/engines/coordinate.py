@@ -19,7 +19,7 @@ from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 from mibun.result import Derivative
 
-__all__ = ["Coordinate"]
+__all__ = ["Coordinate", "checked_step"]
 
 #: The notes' h, and one for float32 that keeps the rounding of two float32 losses below the truncation.
 DEFAULT_STEPS = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 3e-2}
@@ -62,10 +62,7 @@ class Coordinate:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        step: object = self.step
-        number = isinstance(step, Real) and not isinstance(step, bool)
-        if step is not None and not (number and 0.0 < float(self.step or 0) < math.inf):
-            raise InputError(f"step must be a finite number above 0, such as 1e-4, or None, not {step!r}")
+        checked_step(self.step, may_be_none=True)
 
     def gradient(
         self,
@@ -152,6 +149,21 @@ class Coordinate:
             losses = _losses(network, x, targets, network.vector)
             return unit * math.sqrt(sum(network.products) + 1) * float(np.abs(losses).mean() + 1)
         return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
+
+
+def checked_step(step: object, may_be_none: bool = False) -> None:
+    """Refuse what is no step.
+
+    Raises
+    ------
+    InputError
+        If it is not a finite number above 0.
+    """
+    if step is None and may_be_none:
+        return
+    if isinstance(step, bool) or not isinstance(step, Real) or not 0.0 < float(step) < math.inf:
+        none = ", or None" * may_be_none
+        raise InputError(f"step must be a finite number above 0, such as 1e-4{none}, not {step!r}")
 
 
 def _moved(network: Network, x: Array, targets: Targets, h: float) -> Iterator[tuple[Array, Array, float]]:

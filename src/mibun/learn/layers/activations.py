@@ -136,8 +136,7 @@ class Sigmoid(Activation):
         grown = np.expm1(dx)
         below = grown * y
         below += 1
-        grown *= y * (1 - y)
-        return np.divide(grown, below, out=grown)
+        return np.divide(grown * (y * (1 - y)), below, out=below)
 
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Use |f''| <= f' and |f'''| <= f', which hold for every z."""
@@ -171,8 +170,7 @@ class Tanh(Activation):
         turned = np.tanh(dx)
         below = turned * y
         below += 1
-        turned *= 1 - y * y
-        return np.divide(turned, below, out=turned)
+        return np.divide(turned * (1 - y * y), below, out=below)
 
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Use |f''| <= 2 f' and |f'''| <= 4 f', which hold for every z."""

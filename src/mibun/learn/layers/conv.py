@@ -130,12 +130,12 @@ class Conv2D(Layer):
     def write_gradient(self, x: Array, upstream: Array, gradient: Weights) -> None:
         """Write the products of patches and upstream, summed over samples and places."""
         up = _rows(upstream)
-        gradient["weight"][...] = np.matmul(up, self._patches(x).T).reshape(self.shapes()["weight"])
+        gradient["weight"][...] = np.matmul(up, self.patches(x).T).reshape(self.shapes()["weight"])
         gradient["bias"][...] = np.matmul(up, np.ones(up.shape[1], up.dtype))
 
     def gradient_error(self, x: Array, x_error: Array, upstream: Array, bound: Bound) -> dict[str, Bound]:
         """Carry the bounds through the patches, and add the error of x and the rounding of the products."""
-        patches, lost = np.abs(self._patches(x)).T, self._patches(x_error).T
+        patches, lost = np.abs(self.patches(x)).T, self.patches(x_error).T
         size, truncation, rounding = (_rows(part) for part in (np.abs(upstream), bound.truncation, bound.rounding))
         unit, shape = rounding_unit(x.dtype, size.shape[1]), self.shapes()["weight"]
         total = matmul(rounding, patches) + matmul(size + truncation + rounding, lost) + unit * (size @ patches)
@@ -145,20 +145,7 @@ class Conv2D(Layer):
             "bias": Bound(truncation.sum(axis=1), with_underflow(bias)),
         }
 
-    def _places(self, pixels: int) -> int:
-        """Count the places of a filter along one side."""
-        return (pixels + 2 * self.padding - self.size) // self.stride + 1
-
-    def _matrix(self, weights: Weights) -> Array:
-        return np.ascontiguousarray(weights["weight"].reshape(self.outputs, self.fan))
-
-    def _map(self, matrix: Array, x: Array, product: Product = np.matmul) -> Array:
-        """Multiply a matrix of filters by the patches of x, and give images."""
-        samples, _, height, width = x.shape
-        y = product(matrix, self._patches(x))
-        return y.reshape(len(matrix), samples, self._places(height), self._places(width)).transpose(1, 0, 2, 3)
-
-    def _patches(self, x: Array) -> Array:
+    def patches(self, x: Array) -> Array:
         """Give the patches as columns: (inputs * size**2, samples * places)."""
         samples, channels, height, width = x.shape
         image, k, p = x.transpose(1, 0, 2, 3), self.size, self.padding
@@ -171,6 +158,19 @@ class Conv2D(Layer):
             for j in range(k):
                 patches[:, i, j] = image[:, :, *self._window(i, j, patches.shape)]
         return patches.reshape(channels * k * k, -1)
+
+    def _places(self, pixels: int) -> int:
+        """Count the places of a filter along one side."""
+        return (pixels + 2 * self.padding - self.size) // self.stride + 1
+
+    def _matrix(self, weights: Weights) -> Array:
+        return np.ascontiguousarray(weights["weight"].reshape(self.outputs, self.fan))
+
+    def _map(self, matrix: Array, x: Array, product: Product = np.matmul) -> Array:
+        """Multiply a matrix of filters by the patches of x, and give images."""
+        samples, _, height, width = x.shape
+        y = product(matrix, self.patches(x))
+        return y.reshape(len(matrix), samples, self._places(height), self._places(width)).transpose(1, 0, 2, 3)
 
     def _back(self, matrix: Array, upstream: Array, shape: Shape, product: Product = np.matmul) -> Array:
         """Multiply the transposed matrix by images, and add the patches up where they came from."""
