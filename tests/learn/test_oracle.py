@@ -163,3 +163,30 @@ def test_chain_is_close_to_autograd_not_only_within_its_errors(case):
 @given(cases(dtypes=[np.float64], kinks=False))
 def test_coordinate_agrees_with_autograd_within_its_errors(case):
     check(case, "coordinate")
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(cases(images=False))
+def test_node_agrees_with_autograd_within_its_errors(case):
+    check(case, "node")
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(cases(), st.booleans())
+def test_column_agrees_with_autograd_within_its_errors(case, every_step):
+    check(case, learn.Column(every_step=every_step))
+
+
+@settings(derandomize=True, max_examples=40, deadline=None)
+@given(cases(dtypes=[np.float64]), st.sampled_from([1e-4, 1e-2]))
+def test_column_has_the_numbers_of_the_loop(case, h):
+    network, x, targets = case
+    loop, column, every = (
+        learn.gradient(network, x, targets, engine=engine, seed=3, errors=False).value
+        for engine in (learn.Coordinate(h), learn.Column(h), learn.Column(h, every_step=True))
+    )
+    size = max(1.0, max(float(np.abs(array).max()) for array in every.values()))
+    for name, array in every.items():
+        # The loop subtracts two losses: it loses their last digits over h. Plain layers do so in column, too.
+        assert np.abs(array - loop[name]).max() <= 1e-11 * size / h * 1e-2, name
+        assert np.abs(array - column[name]).max() <= 2e-9 * size, name

@@ -291,9 +291,10 @@ def test_the_change_of_a_loss_is_the_difference_of_two_values():
 def test_the_change_along_directions_is_the_change():
     rng = np.random.default_rng(5)
     loss, logits, directions = learn.SoftmaxCrossEntropy(), rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
-    amounts = 0.2 * rng.normal(size=(2, 5, 4))
-    for targets in (rng.integers(3, size=5), rng.dirichlet(np.ones(3), size=5) * 1.3):
-        along = loss.change_along(logits, targets, directions, amounts)
-        for j in range(4):
-            d = amounts[:, :, j, np.newaxis] * directions[j]
-            np.testing.assert_allclose(along[:, :, j], loss.change(logits, targets, d), atol=1e-15)
+    for size in (0.2, 2e-3, 1e-5, 1e-9):
+        amounts = size * rng.normal(size=(2, 5, 4))
+        for targets in (rng.integers(3, size=5), rng.dirichlet(np.ones(3), size=5) * 1.3):
+            along = loss.change_along(logits, targets, directions, amounts)
+            for j in range(4):
+                d = amounts[:, :, j, np.newaxis] * directions[j]
+                np.testing.assert_allclose(along[:, :, j], loss.change(logits, targets, d), atol=3e-15 * size)

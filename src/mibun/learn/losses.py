@@ -21,6 +21,9 @@ __all__ = ["Loss", "PerSampleLoss", "SoftmaxCrossEntropy", "SumSquaredError", "T
 
 Targets = NDArray[Any]
 
+#: Exponents below which a few powers are cheaper than expm1.
+SMALL_EXPONENT = 0.02
+
 
 @runtime_checkable
 class Loss(Protocol):
@@ -108,24 +111,15 @@ class SoftmaxCrossEntropy:
         return self._after(moved, targets, d)
 
     def change_along(self, logits: Array, targets: Targets, directions: Array, amounts: Array) -> Array:
-        """Give the same for logits that move by amounts (..., samples, n) times directions (n, outputs).
-
-        The outputs are visited one after the other, so that no array holds them all.
-        """
-        p, moved = self.outputs(logits), np.zeros_like(amounts)
-        piece = np.empty_like(amounts)
-        for k in range(p.shape[1]):
-            np.multiply(amounts, directions[:, k], out=piece)
-            np.expm1(piece, out=piece)
-            piece *= p[:, k, np.newaxis]
-            moved += piece
+        """Give the same for logits that move by amounts (..., samples, n) times directions (n, outputs)."""
+        p = self.outputs(logits)
+        moved = _sum_of_expm1(p, directions, amounts)
         np.log1p(moved, out=moved)
         if targets.ndim == 1:
-            np.multiply(amounts, directions.T[targets], out=piece)
+            moved -= amounts * directions.T[targets]
         else:
             moved *= targets.sum(axis=1, keepdims=True)
-            np.multiply(amounts, targets @ directions.T, out=piece)
-        moved -= piece
+            moved -= amounts * (targets @ directions.T)
         return moved
 
     def _after(self, moved: Array, targets: Targets, d: Array) -> Array:
@@ -307,6 +301,32 @@ def loss_change(loss: Loss, logits: Array, targets: Targets, d: Array) -> Array:
     rows = (wide + d).reshape(-1, wide.shape[1])
     repeated = np.concatenate([targets] * (len(rows) // len(wide)))
     return (loss.per_sample(rows, repeated).reshape(d.shape[:-1]) - base).astype(logits.dtype, copy=False)
+
+
+def _sum_of_expm1(p: Array, directions: Array, amounts: Array) -> Array:
+    """Give sum_k p_k expm1(amounts * directions_k): (..., samples, n).
+
+    Small exponents are summed as powers, amount^r / r! * sum_k p_k direction_k^r: as many terms as the last digit
+    needs, each a matrix product. Large ones are visited output by output, so that no array holds them all.
+    """
+    largest = float(np.abs(amounts).max(initial=0.0)) * float(np.abs(directions).max(initial=0.0))
+    if largest < SMALL_EXPONENT:
+        terms = 1
+        while largest**terms / math.factorial(terms + 1) > float(np.finfo(amounts.dtype).eps) / 2:
+            terms += 1
+        moments = [p @ (directions**r / math.factorial(r)).T.astype(p.dtype) for r in range(1, terms + 1)]
+        moved = amounts * moments.pop()
+        while moments:
+            moved += moments.pop()
+            moved *= amounts
+        return moved
+    moved, piece = np.zeros_like(amounts), np.empty_like(amounts)
+    for k in range(p.shape[1]):
+        np.multiply(amounts, directions[:, k], out=piece)
+        np.expm1(piece, out=piece)
+        piece *= p[:, k, np.newaxis]
+        moved += piece
+    return moved
 
 
 def _residual(logits: Array, targets: Targets) -> Array:

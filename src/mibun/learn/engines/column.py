@@ -177,12 +177,8 @@ class Column:
             points += 1
         coefficients[:, flagged] = 0
         coefficients *= 0.5 / (self.step * len(x))
-        ratio = x * x.dtype.type(1.0 / reach)
-        square, powers = ratio * ratio, [ratio]
-        for _ in range(points - 1):
-            powers.append(powers[-1] * square)
         flat = coefficients.reshape(-1, coefficients.shape[-1])
-        np.matmul(np.concatenate(powers).T, flat, out=gradient["weight"])
+        np.matmul(_odd_powers(x, reach, points).T, flat, out=gradient["weight"])
         # A bias is the weight of an input that is always 1.
         one = reach ** -(2.0 * np.arange(points) + 1)
         gradient["bias"][...] = np.repeat(one, len(x)).astype(x.dtype) @ flat
@@ -221,9 +217,8 @@ class Column:
         """Give (phi(h x) - phi(-h x)) / 2h for some inputs x of the samples `rows`: (inputs, units)."""
         steps = (x * x.dtype.type(self.step))[:, np.newaxis]
         above, below = answers(run, number, np.stack([steps, -steps]), rows, units)
-        above -= below
-        above *= 0.5 / self.step
-        return above
+        moved: Array = (above - below) * (0.5 / self.step)
+        return moved
 
     def _every_step(self, run: Pass, number: int, gradient: dict[str, Array]) -> int:
         """Write the gradient of a dense layer from all its distinct steps, and count the shifts."""
@@ -298,6 +293,16 @@ def _put(gradient: dict[str, Array], channel: int, place: NDArray[np.intp], slop
     weight[channel][np.unravel_index(place[of_weights], weight.shape[1:])] = slopes[of_weights]
     if not of_weights.all():
         gradient["bias"][channel] = slopes[-1]
+
+
+def _odd_powers(x: Array, reach: float, points: int) -> Array:
+    """Give x/reach, its third power, its fifth ... one below the other: (points * samples, inputs)."""
+    powers = np.empty((points, *x.shape), x.dtype)
+    np.multiply(x, x.dtype.type(1.0 / reach), out=powers[0])
+    square = powers[0] * powers[0]
+    for power in range(1, points):
+        np.multiply(powers[power - 1], square, out=powers[power])
+    return powers.reshape(-1, x.shape[1])
 
 
 def _points(largest: float) -> int:

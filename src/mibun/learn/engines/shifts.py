@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Numbers that an array of changes may have, so that the arrays of a chunk stay in the cache.
-CHUNK_NUMBERS = 200_000
+CHUNK_NUMBERS = 100_000
 
 Rows = NDArray[np.intp] | slice
 ALL = slice(None)
@@ -173,8 +173,8 @@ def tail_price(network: Network, number: int) -> tuple[int, int]:
         units += layers[n].evaluations(shape) // max(1, shape[0] if shape else 1)
         n += 1
     products = 0
-    if n < len(layers) and isinstance(layers[n], Dense):
-        products, n = layers[n].outputs, n + 1
+    if n < len(layers) and isinstance(spread := layers[n], Dense):
+        products, n = spread.outputs, n + 1
     rest = range(n, len(layers))
     units += sum(layers[k].evaluations(network.shapes[k]) for k in rest) + 1
     return units, products + sum(layers[k].products(network.shapes[k]) for k in rest)
@@ -188,4 +188,4 @@ def loss_rounding(run: Pass) -> float:
     if not plain:
         return 0.0
     size = float(np.abs(run.losses).mean(dtype=np.float64)) + 1.0
-    return float(np.finfo(np.float64).eps) * size * (sum(run.network.products) + 16.0) ** 0.5
+    return float(np.finfo(np.float64).eps * size * np.sqrt(sum(run.network.products) + 16.0))

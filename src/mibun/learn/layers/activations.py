@@ -198,8 +198,9 @@ class ReLU(Activation):
         return np.clip(slope, 0, 1, out=slope)
 
     def change(self, weights: Weights, x: Array, y: Array, dx: Array) -> Array:
-        """Give max(dz, -z) for a unit that is on, max(z + dz, 0) for one that is off: without a subtraction of z."""
-        return np.maximum(np.where(x > 0, dx, x + dx), -y)
+        """Give max(dz + min(z, 0), -max(z, 0)): where a unit stays on, dz itself, without a subtraction of z."""
+        moved = dx + np.minimum(x, 0)
+        return np.maximum(moved, -y, out=moved)
 
     def remark(self, x: Array) -> str | None:
         """Count the units at the kink."""
