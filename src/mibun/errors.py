@@ -11,11 +11,13 @@
     └── MissingDependency (ImportError) an optional package is not installed; the message is the install line
 
     MibunWarning (UserWarning)
-    └── FunctionUnchanged              f gave the same value at every point that was tried
+    ├── FunctionUnchanged              f gave the same value at every point that was tried
+    └── DeadDifferences                differences of two float32 losses vanish, the step being too small for them
 """
 
 __all__ = [
     "DataError",
+    "DeadDifferences",
     "DownloadError",
     "FormatError",
     "FunctionUnchanged",
@@ -66,3 +68,7 @@ class MibunWarning(UserWarning):
 
 class FunctionUnchanged(MibunWarning):
     """f gave the same value at every point that was tried, so all derivatives are zero."""
+
+
+class DeadDifferences(MibunWarning):
+    """Differences of two float32 losses came out as 0, for the step is too small for their digits."""

@@ -6,7 +6,20 @@ gradient is computed: `Chain` (local numerical derivatives, composed by the chai
 """
 
 from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
-from mibun.learn.engines import Chain, Column, Coordinate, Cost, Node, gradient
+from mibun.learn.engines import (
+    Auto,
+    Chain,
+    Column,
+    Coordinate,
+    Cost,
+    EngineRow,
+    EngineTable,
+    Forecast,
+    Node,
+    compare_engines,
+    forecast,
+    gradient,
+)
 from mibun.learn.history import History, Stop
 from mibun.learn.layers import (
     Activation,
@@ -31,6 +44,7 @@ from mibun.learn.train import Progress, train
 
 __all__ = [
     "Activation",
+    "Auto",
     "AvgPool2D",
     "BlackBox",
     "Chain",
@@ -42,7 +56,10 @@ __all__ = [
     "Dense",
     "Dropout",
     "Elementwise",
+    "EngineRow",
+    "EngineTable",
     "Flatten",
+    "Forecast",
     "History",
     "Identity",
     "Layer",
@@ -58,6 +75,8 @@ __all__ = [
     "Stop",
     "SumSquaredError",
     "Tanh",
+    "compare_engines",
+    "forecast",
     "gradient",
     "load_digits",
     "load_mnist",

@@ -193,6 +193,13 @@ class Network:
         other.vector = self.vector.copy()
         return other
 
+    def in_float64(self) -> "Network":
+        """Make the same network with a copy of the parameters in float64."""
+        other = self.copy()
+        other.dtype = np.dtype(np.float64)
+        other.vector = self.vector.astype(np.float64)
+        return other
+
     # What comes in
 
     @property

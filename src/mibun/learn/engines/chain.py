@@ -12,12 +12,14 @@ jump (`ReLU`, `StepFunction`) carry an error that covers both sides.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound
 from mibun.learn.engines.engine import Cost, as_derivative
-from mibun.learn.layers import SMALL_STEP, Weights
+from mibun.learn.layers import SMALL_STEP, Layer, Weights
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 from mibun.result import Derivative, Note, Status
@@ -46,6 +48,8 @@ class Chain:
     >>> bool(abs(d.value["0.weight"][1, 2] - (moved(1e-5) - moved(-1e-5)) / 2e-5) < 1e-9)
     True
     """
+
+    assumption: ClassVar[str] = "the chain rule: a difference of every layer where it stands, linear layers exact"
 
     def gradient(
         self,
@@ -86,6 +90,7 @@ class Chain:
 
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:
         """Write the gradient into the vector `out`, and give the loss of the batch."""
+        require_pull(network)
         network, x = network.drawn(rng, len(x)), network.unflattened(x)
         weights, gradients = network.by_layer(network.vector), network.by_layer(out)
         values = layer_values(network, weights, x)
@@ -104,6 +109,7 @@ class Chain:
 
         Back through a linear layer go two products of the size of its forward one, through the first layer one.
         """
+        require_pull(network)
         products, first = network.products, first_with_weights(network)
         back = sum(2 * p for p in products[first + 1 :]) + products[first]
         slopes = sum(
@@ -143,6 +149,27 @@ def layer_values(network: Network, weights: list[Weights], x: Array) -> list[Arr
 def first_with_weights(network: Network) -> int:
     """Give the number of the first layer that has parameters: nothing needs to be pulled further back."""
     return next((number for number, layer in enumerate(network.layers) if layer.shapes()), 0)
+
+
+def without_pull(network: Network) -> int | None:
+    """Give the number of the first layer whose local difference is not known, if the chain rule needs it."""
+    behind = range(first_with_weights(network) + 1, len(network.layers))
+    return next((number for number in behind if type(network.layers[number]).pull is Layer.pull), None)
+
+
+def require_pull(network: Network) -> None:
+    """Refuse a network with a layer through which nothing can be pulled back.
+
+    Raises
+    ------
+    InputError
+        Naming the layer, the reason, and engines that can.
+    """
+    if (number := without_pull(network)) is not None:
+        raise InputError(
+            f"engine 'chain' cannot serve layer {number}, {network.layers[number]}: it has no local difference "
+            "(method pull); 'node', 'column' and 'coordinate' need its forward direction only, or wrap it as BlackBox"
+        )
 
 
 def remarks(network: Network, x: Array) -> tuple[Note, ...]:

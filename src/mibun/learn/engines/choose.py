@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mibun.errors import InputError
+from mibun.learn.engines.auto import Auto
 from mibun.learn.engines.chain import Chain
 from mibun.learn.engines.column import Column
 from mibun.learn.engines.coordinate import Coordinate
@@ -13,6 +14,7 @@ __all__ = ["ENGINES", "choose_engine"]
 
 #: Every engine by its word.
 ENGINES: dict[str, Callable[[], Engine]] = {
+    "auto": Auto,
     "chain": Chain,
     "column": Column,
     "coordinate": Coordinate,

@@ -102,6 +102,14 @@ class Column:
     def __post_init__(self) -> None:
         checked_step(self.step)
 
+    @property
+    def assumption(self) -> str:
+        """What is taken for granted."""
+        smooth = (
+            "" if self.every_step else ", the loss smooth between the points of a few shifts (kinks are looked for)"
+        )
+        return f"samples independent{smooth}"
+
     def gradient(
         self,
         network: Network,

@@ -6,13 +6,15 @@ network are never touched: the loop moves a copy.
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 
-from mibun.errors import InputError
+from mibun.errors import DeadDifferences, InputError
 from mibun.learn.bounds import Array, Bound, times
 from mibun.learn.engines.engine import Cost, as_derivative
 from mibun.learn.losses import Targets
@@ -23,6 +25,9 @@ __all__ = ["Coordinate", "checked_step"]
 
 #: The notes' h, and one for float32 that keeps the rounding of two float32 losses below the truncation.
 DEFAULT_STEPS = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 3e-2}
+
+#: Below this h differences of two float32 losses are mostly rounding.
+LEAST_STEP_FLOAT32 = 1e-2
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Coordinate:
 
     Notes
     -----
+    In float32 a step below 1e-2 gives a `DeadDifferences` warning with the share of entries that are exactly 0.
+
     The error is an estimate from the differences at h and 2h. Next to a kink it covers both slopes; where several
     units of one sample meet their kinks within 2h, which the large h of float32 makes likely, they may hide each
     other, and about one entry in a hundred is not covered.
@@ -60,6 +67,8 @@ class Coordinate:
     """
 
     step: float | None = None
+
+    assumption: ClassVar[str] = "nothing"
 
     def __post_init__(self) -> None:
         checked_step(self.step, may_be_none=True)
@@ -109,6 +118,7 @@ class Coordinate:
         h, network = self._step(network), network.drawn(rng, len(x))
         for index, look in enumerate(_moved(network, x, targets, h)):
             out[index] = _slope(*look)
+        _warn_of_dead_entries(network, out, h)
         return _mean(_losses(network, x, targets, network.vector))
 
     def cost(self, network: Network, batch_size: int) -> Cost:
@@ -132,6 +142,7 @@ class Coordinate:
             # As in `Elementwise`: the odd parts tell truncation, the even ones a kink between -2h and 2h. Sample by
             # sample, for kinks of different samples cancel in the mean.
             truncation[index] = np.mean(np.abs(far_odd - odd) + 2 * np.abs(2 * even - far_even), dtype=np.float64)
+        _warn_of_dead_entries(network, out, h)
         rounding = np.full(truncation.size, self._loss_error(network, x, targets) / h)
         return _mean(middle), Bound(truncation, rounding)
 
@@ -149,6 +160,19 @@ class Coordinate:
             losses = _losses(network, x, targets, network.vector)
             return unit * math.sqrt(sum(network.products) + 1) * float(np.abs(losses).mean() + 1)
         return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
+
+
+def _warn_of_dead_entries(network: Network, gradient: Array, h: float) -> None:
+    """Say how many differences of two float32 losses came out as nothing, below the h that float32 can resolve."""
+    if network.dtype == np.float32 and h < LEAST_STEP_FLOAT32:
+        dead = float(np.count_nonzero((gradient == 0) | np.isnan(gradient))) / max(1, gradient.size)
+        warnings.warn(
+            f"coordinate in float32 at h = {h:g}: {dead:.0%} of the entries are 0, for two losses differ by less than "
+            f"their last digit; take h of at least {LEAST_STEP_FLOAT32:g}, float64, or engine 'chain' or 'column', "
+            "which lose no digits",
+            DeadDifferences,
+            stacklevel=4,
+        )
 
 
 def checked_step(step: object, may_be_none: bool = False) -> None:

@@ -18,7 +18,7 @@ def gradient(
     network: Network,
     x: ArrayLike,
     targets: ArrayLike,
-    engine: str | Engine = "chain",
+    engine: str | Engine = "auto",
     seed: int = 0,
     errors: bool = True,
 ) -> Derivative:

@@ -7,6 +7,7 @@ once. What is taken for granted: dense layers are linear in their weights, and s
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -70,6 +71,8 @@ class Node:
     """
 
     step: float = DEFAULT_STEP
+
+    assumption: ClassVar[str] = "samples independent, dense layers linear in their weights"
 
     def __post_init__(self) -> None:
         checked_step(self.step)
