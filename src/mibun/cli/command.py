@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from mibun import __version__
+from mibun.cli.compare_engines import compare_engines
 from mibun.cli.derivative import derivative
 from mibun.cli.gradient import gradient
 from mibun.cli.hessian import hessian
@@ -27,6 +28,7 @@ def mibun(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+mibun.add_command(compare_engines)
 mibun.add_command(derivative)
 mibun.add_command(gradient)
 mibun.add_command(hessian)

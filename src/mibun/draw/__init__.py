@@ -5,6 +5,7 @@ own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; w
 `MissingDependency`.
 """
 
+from mibun.draw.engines import EnginesArtists, engines
 from mibun.draw.training import DigitsArtists, TrainingArtists, digits, training
 
-__all__ = ["DigitsArtists", "TrainingArtists", "digits", "training"]
+__all__ = ["DigitsArtists", "EnginesArtists", "TrainingArtists", "digits", "engines", "training"]

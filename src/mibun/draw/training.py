@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
     from matplotlib.text import Text
 
-__all__ = ["DigitsArtists", "TrainingArtists", "digits", "running_mean", "training"]
+__all__ = [
+    "DigitsArtists",
+    "TrainingArtists",
+    "axes_for",
+    "digits",
+    "require_matplotlib",
+    "running_mean",
+    "training",
+]
 
 # Okabe and Ito (2008): told apart with every kind of colour vision. In grey, styles and markers tell.
 _BLUE, _ORANGE, _GREEN, _VERMILION, _SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
@@ -117,10 +125,10 @@ def training(history: History, quantity: str = "loss", *, ax: Axes | None = None
         raise InputError(f"history must be what learn.train returned, not {type(history).__name__}")
     if not isinstance(quantity, str) or quantity not in _QUANTITIES:
         raise InputError(f"quantity must be one of {', '.join(sorted(_QUANTITIES))}, not {quantity!r}")
-    _require_matplotlib()
+    require_matplotlib()
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axes = _axes(ax, (6.4, 4.2))
+    axes = axes_for(ax, (6.4, 4.2))
     lines = _QUANTITIES[quantity](history, axes)
     axes.set_xlabel("steps")
     axes.set_xlim(0, max(1, history.steps) * 1.02)
@@ -305,12 +313,12 @@ def digits(
     )
     if isinstance(columns, bool) or not isinstance(columns, (int, np.integer)) or columns < 1:
         raise InputError(f"columns must be an integer above 0, such as 10, not {columns!r}")
-    _require_matplotlib()
+    require_matplotlib()
     mosaic, places = _mosaic(grids, int(columns), captioned=names is not None or guesses is not None)
     height, width = mosaic.shape
     across = _CELL * min(int(columns), max(1, len(grids)))
     scale = min(1.0, _LONGEST / max(across, across * height / max(1, width)))
-    axes = _axes(ax, (scale * max(2.0, across), scale * max(1.0, across * height / max(1, width))))
+    axes = axes_for(ax, (scale * max(2.0, across), scale * max(1.0, across * height / max(1, width))))
     axes.set_axis_off()
     if not len(grids):
         axes.text(0.5, 0.5, "no images", transform=axes.transAxes, ha="center", va="center")
@@ -410,7 +418,7 @@ def _checked_words(given: ArrayLike | None, name: str, count: int) -> NDArray[An
     return words
 
 
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+def axes_for(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Give `ax`, or those of a new figure that pyplot knows."""
     if ax is not None:
         return ax
@@ -420,7 +428,8 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return made
 
 
-def _require_matplotlib() -> None:
+def require_matplotlib() -> None:
+    """Say how to install matplotlib where it is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
