@@ -65,6 +65,11 @@ class Surface(NamedTuple):
                 hessian[i, j] = hessian[j, i] = float(mixed) if abs(mixed) > STEP else 0.0
         return hessian
 
+    def gradient(self, x: Array) -> Array:
+        """Give the gradient, rounded to floats."""
+        ends = [(self._moved(x, i, i, 1, 0), self._moved(x, i, i, -1, 0)) for i in range(self.size)]
+        return np.array([float((up - down) / (2 * STEP)) for up, down in ends])
+
     def _moved(self, x: Array, i: int, j: int, a: int, b: int) -> Any:
         moved = [MP.mpf(float(number)) for number in x]
         moved[i] += a * STEP
