@@ -484,7 +484,7 @@ def test_engines_are_chosen_by_word_or_value():
 
 @pytest.mark.parametrize("engine", ["torch", "Chain", "", learn.Chain, learn.Coordinate, None, 3])
 def test_an_unknown_engine_is_refused_and_the_list_shown(engine):
-    with pytest.raises(InputError, match="auto, chain, column, coordinate"):
+    with pytest.raises(InputError, match="auto, chain, column, coordinate, direction, node"):
         choose_engine(engine)
 
 

@@ -6,6 +6,7 @@ from mibun.learn.engines.choose import ENGINES, choose_engine
 from mibun.learn.engines.column import Column
 from mibun.learn.engines.compare import EngineRow, EngineTable, compare_engines
 from mibun.learn.engines.coordinate import Coordinate
+from mibun.learn.engines.direction import Direction
 from mibun.learn.engines.engine import Cost, Engine
 from mibun.learn.engines.forecast import Forecast, forecast, in_words
 from mibun.learn.engines.gradient import gradient
@@ -18,6 +19,7 @@ __all__ = [
     "Column",
     "Coordinate",
     "Cost",
+    "Direction",
     "Engine",
     "EngineRow",
     "EngineTable",

@@ -7,6 +7,7 @@ from mibun.learn.engines.auto import Auto
 from mibun.learn.engines.chain import Chain
 from mibun.learn.engines.column import Column
 from mibun.learn.engines.coordinate import Coordinate
+from mibun.learn.engines.direction import Direction
 from mibun.learn.engines.engine import Engine
 from mibun.learn.engines.node import Node
 
@@ -18,6 +19,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "chain": Chain,
     "column": Column,
     "coordinate": Coordinate,
+    "direction": Direction,
     "node": Node,
 }
 

@@ -21,7 +21,7 @@ from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 from mibun.result import Derivative
 
-__all__ = ["Coordinate", "checked_step"]
+__all__ = ["Coordinate", "checked_step", "loss_error"]
 
 #: The notes' h, and one for float32 that keeps the rounding of two float32 losses below the truncation.
 DEFAULT_STEPS = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 3e-2}
@@ -143,23 +143,8 @@ class Coordinate:
             # sample, for kinks of different samples cancel in the mean.
             truncation[index] = np.mean(np.abs(far_odd - odd) + 2 * np.abs(2 * even - far_even), dtype=np.float64)
         _warn_of_dead_entries(network, out, h)
-        rounding = np.full(truncation.size, self._loss_error(network, x, targets) / h)
+        rounding = np.full(truncation.size, loss_error(network, x, targets) / h)
         return _mean(middle), Bound(truncation, rounding)
-
-    def _loss_error(self, network: Network, x: Array, targets: Targets) -> float:
-        """Bound the rounding error of the mean loss: that of each logit, times the slope of the loss in it."""
-        value, unit = network.unflattened(x), float(np.finfo(network.dtype).eps)
-        lost = np.zeros_like(value)
-        try:
-            for layer, own in zip(network.layers, network.by_layer(network.vector), strict=True):
-                below, value = value, layer.forward(own, value)
-                lost = layer.forward_error(own, below, value, lost)
-            losses, slope = network.loss_function.slope(value, targets)
-        except (InputError, NotImplementedError):
-            # Of a layer or loss that is known by its values alone, and not row by row: a guess.
-            losses = _losses(network, x, targets, network.vector)
-            return unit * math.sqrt(sum(network.products) + 1) * float(np.abs(losses).mean() + 1)
-        return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
 
 
 def _warn_of_dead_entries(network: Network, gradient: Array, h: float) -> None:
@@ -188,6 +173,22 @@ def checked_step(step: object, may_be_none: bool = False) -> None:
     if isinstance(step, bool) or not isinstance(step, Real) or not 0.0 < float(step) < math.inf:
         none = ", or None" * may_be_none
         raise InputError(f"step must be a finite number above 0, such as 1e-4{none}, not {step!r}")
+
+
+def loss_error(network: Network, x: Array, targets: Targets) -> float:
+    """Bound the rounding error of the mean loss: that of each logit, times the slope of the loss in it."""
+    value, unit = network.unflattened(x), float(np.finfo(network.dtype).eps)
+    lost = np.zeros_like(value)
+    try:
+        for layer, own in zip(network.layers, network.by_layer(network.vector), strict=True):
+            below, value = value, layer.forward(own, value)
+            lost = layer.forward_error(own, below, value, lost)
+        losses, slope = network.loss_function.slope(value, targets)
+    except (InputError, NotImplementedError):
+        # Of a layer or loss that is known by its values alone, and not row by row: a guess.
+        losses = _losses(network, x, targets, network.vector)
+        return unit * math.sqrt(sum(network.products) + 1) * float(np.abs(losses).mean() + 1)
+    return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
 
 
 def _moved(network: Network, x: Array, targets: Targets, h: float) -> Iterator[tuple[Array, Array, float]]:

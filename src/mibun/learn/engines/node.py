@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound, matmul
 from mibun.learn.engines.chain import Chain, remarks
-from mibun.learn.engines.coordinate import checked_step
+from mibun.learn.engines.coordinate import checked_step, loss_error
 from mibun.learn.engines.engine import Cost, as_derivative
 from mibun.learn.engines.shifts import (
     Pass,
@@ -132,13 +133,15 @@ def shift_bound(network: Network, x: Array, targets: Targets, h: float) -> Bound
     """
     x = network.unflattened(x)
     run = forward_pass(network, x, targets)
-    lost = Chain().bound(network, x, targets)
+    try:
+        rounding = 2.0 * Chain().bound(network, x, targets).total.astype(np.float64) + loss_rounding(run) / h
+    except (InputError, NotImplementedError):  # a layer that is known by its values alone
+        rounding = np.full(network.vector.size, loss_error(network, x, targets) / h)
     truncation = np.zeros(network.vector.size)
     into = network.by_layer(truncation)
     for number in weight_layers(network):
         if isinstance(network.layers[number], Dense):
             write_unit_bound(run, number, h, into[number])
-    rounding = 2.0 * lost.total.astype(np.float64) + loss_rounding(run) / h
     return Bound(truncation, rounding)
 
 
