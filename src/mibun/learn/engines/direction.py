@@ -210,8 +210,8 @@ class Direction:
             added = np.zeros_like(out)
             squares = network.by_layer(added)
             for number, seed in seeds.items():
-                # With g the slopes of a sample and n normal, (g n) n_j has the variance |g|^2 + g_j^2, which is the mean
-                # of (g n)^2 (1 + n_j^2) / 2.
+                # With g the slopes of a sample and n normal, (g n) n_j has the variance |g|^2 + g_j^2, which is the
+                # mean of (g n)^2 (1 + n_j^2) / 2.
                 shape = values[number + 1].shape
                 spread_of_units = 0.5 * (1 + _noise(seed, shape, network.dtype) ** 2)
                 spread_of_units *= (answer**2).reshape(-1, *[1] * (len(shape) - 1))
