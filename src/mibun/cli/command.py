@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from mibun import __version__
+from mibun.cli.compare_engines import compare_engines
 from mibun.cli.derivative import derivative
 from mibun.cli.descend import descend_command
 from mibun.cli.draw import draw
@@ -30,6 +31,7 @@ def mibun(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+mibun.add_command(compare_engines)
 mibun.add_command(derivative)
 mibun.add_command(draw)
 mibun.add_command(descend_command)
