@@ -15,12 +15,14 @@
 
     MibunWarning (UserWarning)
     ├── FunctionUnchanged              f gave the same value at every point that was tried
-    └── SourceChanged                  a store has values of another source of f under the same name
+    ├── SourceChanged                  a store has values of another source of f under the same name
+    └── DeadDifferences                differences of two float32 losses vanish, the step being too small for them
 """
 
 __all__ = [
     "CheckFailed",
     "DataError",
+    "DeadDifferences",
     "DownloadError",
     "FormatError",
     "FunctionUnchanged",
@@ -90,3 +92,7 @@ class FunctionUnchanged(MibunWarning):
 
 class SourceChanged(MibunWarning):
     """A store has values under this name that another source of f gave."""
+
+
+class DeadDifferences(MibunWarning):
+    """Differences of two float32 losses came out as 0, for the step is too small for their digits."""

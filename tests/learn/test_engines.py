@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mibun import learn
-from mibun.errors import InputError, NotConverged
+from mibun.errors import DeadDifferences, InputError, NotConverged
 from mibun.learn.engines import Cost, Engine, choose_engine
 from mibun.result import Status
 
@@ -359,7 +359,8 @@ def test_huge_weights_give_numbers_or_nan_but_neither_warnings_nor_errors(engine
 
 def test_a_step_below_the_spacing_of_floats_is_not_a_slope():
     network = learn.Network([learn.Dense(2, 2)], seed=1, dtype=np.float32)
-    d = learn.Coordinate(step=1e-9).gradient(network, [[1.0, 2.0]], [0])
+    with pytest.warns(DeadDifferences, match="float32 at h = 1e-09"):
+        d = learn.Coordinate(step=1e-9).gradient(network, [[1.0, 2.0]], [0])
     assert np.isnan(d.value["0.weight"]).all()
     assert np.isinf(d.error["0.weight"]).all()
     assert np.isfinite(d.value["0.bias"]).all()
@@ -466,7 +467,8 @@ def test_differences_are_divided_by_the_step_that_happened():
     network = learn.Network([learn.Dense(1, 1)], learn.SumSquaredError(), dtype=np.float32)
     network = network.with_parameters({"0.weight": [[1000.0]], "0.bias": [-1000.0]})
     # At 1000 the floats of float32 are 6.1e-5 apart: a step of 1e-4 becomes one of 1.2e-4. The loss is w - b - 1.
-    d = learn.Coordinate(step=1e-4).gradient(network, [[1.0]], [[-1.0]])
+    with pytest.warns(DeadDifferences):
+        d = learn.Coordinate(step=1e-4).gradient(network, [[1.0]], [[-1.0]])
     assert d.value["0.weight"][0, 0] == pytest.approx(1.0, rel=1e-3)
 
 
@@ -482,7 +484,7 @@ def test_engines_are_chosen_by_word_or_value():
 
 @pytest.mark.parametrize("engine", ["torch", "Chain", "", learn.Chain, learn.Coordinate, None, 3])
 def test_an_unknown_engine_is_refused_and_the_list_shown(engine):
-    with pytest.raises(InputError, match="chain, coordinate"):
+    with pytest.raises(InputError, match="auto, chain, column, coordinate, direction, node"):
         choose_engine(engine)
 
 
@@ -523,3 +525,19 @@ def test_the_estimate_of_coordinate_covers_kinks(dtype, missed, scale):
             outside += int((gap > one.error[name] + two.error[name]).sum())
             entries += gap.size
     assert outside <= missed * entries
+
+
+def test_in_float32_the_loop_warns_with_the_share_of_dead_entries():
+    digits = learn.load_digits()
+    layers = [learn.Dense(64, 6), learn.Sigmoid(), learn.Dense(6, 10)]
+    x, labels = digits.train_x[:100], digits.train_labels[:100]
+    network = learn.Network(layers, dtype=np.float32)
+    with pytest.warns(DeadDifferences, match=r"\d\d % of the entries are 0, .*at least 0.01") as caught:
+        d = learn.Coordinate(step=1e-4).gradient(network, x, labels, errors=False)
+    dead = np.mean([(array == 0).mean() for array in (d.value["0.weight"],)])
+    assert dead > 0.3
+    assert len(caught) == 1
+    # What the loop loses, chain keeps.
+    wide, chain = (learn.Chain().gradient(n, x, labels, errors=False) for n in (network.in_float64(), network))
+    off = max(np.abs(chain.value[name] - array).max() for name, array in wide.value.items())
+    assert off < 2e-6 * max(np.abs(array).max() for array in wide.value.values())

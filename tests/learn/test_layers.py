@@ -297,7 +297,10 @@ def test_layers_print_as_what_they_are():
         "Tanh()",
     ]
     assert repr(learn.Elementwise(np.sin)) == "Elementwise(function=<ufunc 'sin'>)"
-    assert [repr(layer) for layer in (learn.StepFunction(), learn.Identity())] == ["StepFunction()", "Identity()"]
+    assert [repr(layer) for layer in (learn.StepFunction(), learn.Identity())] == [
+        "StepFunction(smoothing=None)",
+        "Identity()",
+    ]
 
 
 def test_layers_are_values():

@@ -413,7 +413,7 @@ def test_the_file_of_this_test_can_be_read(tmp_path):
         ({"layers": "Dense"}, "not written by Network.save"),
         ({"layers": [1]}, "not written by Network.save"),
         ({"layers": []}, "layers"),
-        ({"layers": [{"kind": "Conv"}]}, "'Conv'; this mibun knows Dense, Identity, ReLU"),
+        ({"layers": [{"kind": "Conv"}]}, "'Conv'; this mibun knows AvgPool2D, Conv2D, Dense, Dropout"),
         ({"layers": [{"inputs": 2, "outputs": 2}]}, "a layer None"),
         ({"layers": [{"kind": "Dense", "inputs": -2, "outputs": 2}]}, "inputs must be an integer above 0"),
         ({"layers": [{"kind": "Dense", "inputs": 2, "outs": 2}]}, "outs"),

@@ -7,6 +7,7 @@ import click
 
 from mibun import __version__
 from mibun.cli.check import check
+from mibun.cli.compare_engines import compare_engines
 from mibun.cli.derivative import derivative
 from mibun.cli.descend import descend_command
 from mibun.cli.draw import draw
@@ -32,6 +33,7 @@ def mibun(context: click.Context) -> None:
 
 
 mibun.add_command(check)
+mibun.add_command(compare_engines)
 mibun.add_command(derivative)
 mibun.add_command(draw)
 mibun.add_command(descend_command)

@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from mibun.cli.interrupts import Interrupts
+from mibun.cli.patience import require_patience
 from mibun.cli.progress import choose_display, human, percent, say
 from mibun.descent.rules import GradientDescent, Rule
 from mibun.errors import DataError, DownloadError, InputError
@@ -127,7 +128,7 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     default="chain",
     type=click.Choice(list(ENGINES)),
     show_default=True,
-    help="How the gradient is computed: local differences composed by the chain rule, or every weight on its own.",
+    help="How the gradient is computed; mibun compare-engines shows what each costs and takes for granted.",
 )
 @click.option(
     "--learning-rate",
@@ -170,6 +171,7 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     metavar="DIR",
     help="Where the numbered run folders stand.",
 )
+@click.option("--yes", is_flag=True, help="Start even where the training will take longer than ten minutes.")
 def learn(
     data: str,
     hidden: tuple[int, ...],
@@ -181,6 +183,7 @@ def learn(
     seed: int,
     dtype: str,
     out: str,
+    yes: bool,
 ) -> int:
     """Train a network on images of digits by numerical gradients and nothing else.
 
@@ -201,7 +204,7 @@ def learn(
         dtype=dtype,
         out=out,
     )
-    return _run(settings, _load(data, defaults.validation))
+    return _run(settings, _load(data, defaults.validation), yes)
 
 
 def _path(text: str) -> Path:
@@ -249,7 +252,7 @@ def _build(settings: Settings, inputs: int, classes: int) -> Network:
     return Network(layers, SoftmaxCrossEntropy(), seed=settings.seed, dtype=np.dtype(settings.dtype))
 
 
-def _run(settings: Settings, dataset: Dataset) -> int:
+def _run(settings: Settings, dataset: Dataset, yes: bool) -> int:
     images = len(dataset.train_x)
     if settings.batch_size > images:
         raise InputError(
@@ -258,6 +261,8 @@ def _run(settings: Settings, dataset: Dataset) -> int:
         )
     rule, engine = GradientDescent(settings.learning_rate), choose_engine(settings.engine)
     network = _build(settings, dataset.train_x.shape[1], dataset.classes)
+    if not yes:
+        require_patience(engine, network, dataset, settings.batch_size, settings.epochs, settings.steps)
     folder = RunFolder(_path(settings.out), network)
     with Interrupts() as interrupts:
         with folder:

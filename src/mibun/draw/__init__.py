@@ -9,6 +9,7 @@ own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; w
 from mibun.draw.curves import function, tangent
 from mibun.draw.difference import difference
 from mibun.draw.digits import DigitsArtists, digits
+from mibun.draw.engines import EnginesArtists, engines
 from mibun.draw.field import field
 from mibun.draw.landscape import loss_landscape
 from mibun.draw.lessons import log_curve, step_and_sigmoid
@@ -21,12 +22,14 @@ from mibun.draw.training import TrainingArtists, training
 
 __all__ = [
     "DigitsArtists",
+    "EnginesArtists",
     "Picture",
     "TrainingArtists",
     "confusion",
     "contour",
     "difference",
     "digits",
+    "engines",
     "field",
     "function",
     "log_curve",

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mibun.errors import FormatError, InputError
 from mibun.learn import layers as _layers
 from mibun.learn.bounds import Array
-from mibun.learn.layers import Dense, Elementwise, Layer, Weights
-from mibun.learn.losses import Loss, SoftmaxCrossEntropy, SumSquaredError, Targets
+from mibun.learn.layers import BlackBox, Conv2D, Dense, Elementwise, Layer, Shape, Weights, size_of
+from mibun.learn.losses import Loss, PerSampleLoss, SoftmaxCrossEntropy, SumSquaredError, Targets
 
 __all__ = ["FORMAT_VERSION", "Network"]
 
@@ -28,7 +28,19 @@ CHUNK = 500
 
 _SAVED_LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
-    for kind in (Dense, _layers.Identity, _layers.ReLU, _layers.Sigmoid, _layers.StepFunction, _layers.Tanh)
+    for kind in (
+        _layers.AvgPool2D,
+        Conv2D,
+        Dense,
+        _layers.Dropout,
+        _layers.Flatten,
+        _layers.Identity,
+        _layers.MaxPool2D,
+        _layers.ReLU,
+        _layers.Sigmoid,
+        _layers.StepFunction,
+        _layers.Tanh,
+    )
 }
 _SAVED_LOSSES: dict[str, type[Loss]] = {
     "SoftmaxCrossEntropy": SoftmaxCrossEntropy,
@@ -47,15 +59,21 @@ class Network:
     layers
         Layer values such as `Dense(784, 50)` and `Sigmoid()`, in the order of the data.
     loss
-        `SoftmaxCrossEntropy()` or `SumSquaredError()`.
+        `SoftmaxCrossEntropy()` (the default), `SumSquaredError()`, or a function of (outputs, targets) that gives
+        one number for each sample (see `PerSampleLoss`).
     seed
         Seed of the random weights: an integer of at least 0.
     dtype
         `np.float64` or `np.float32`: of the parameters and of everything that is computed from them.
+    input_shape
+        The shape of one sample, such as (1, 28, 28) for images; needed where the first layers take images. Samples
+        may then come as images, without the axis of a single channel, or as rows of all pixels.
 
     Attributes
     ----------
     layers : tuple of layers
+    shapes : tuple
+        The shape of a sample before each layer, and after the last; None where no layer fixes it.
     loss_function : the loss
     dtype : numpy dtype
     vector : ndarray of shape (number of parameters,)
@@ -80,14 +98,13 @@ class Network:
     def __init__(
         self,
         layers: Sequence[Layer],
-        loss: Loss | None = None,
+        loss: Loss | Callable[[Array, Targets], Array] | None = None,
         seed: int = 0,
         dtype: DTypeLike = np.float64,
+        input_shape: Sequence[int] | None = None,
     ) -> None:
-        self.layers = _checked_layers(layers)
-        self.loss_function: Loss = SoftmaxCrossEntropy() if loss is None else loss
-        if isinstance(self.loss_function, type) or not isinstance(self.loss_function, Loss):
-            raise InputError(f"loss must be a loss such as SoftmaxCrossEntropy(), not {loss!r}")
+        self.layers, self.shapes = _checked_layers(layers, _checked_shape(input_shape))
+        self.loss_function = _checked_loss(loss)
         self.dtype = _checked_dtype(dtype)
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError(f"seed must be an integer of at least 0, not {seed!r}")
@@ -176,53 +193,87 @@ class Network:
         other.vector = self.vector.copy()
         return other
 
+    def in_float64(self) -> "Network":
+        """Make the same network with a copy of the parameters in float64."""
+        other = self.copy()
+        other.dtype = np.dtype(np.float64)
+        other.vector = self.vector.astype(np.float64)
+        return other
+
     # What comes in
 
     @property
     def nonlinear_units(self) -> int:
-        """Number of units whose value is not linear in their input."""
-        width, units = self.inputs, 0
-        for layer in self.layers:
-            width = layer.width(width)
-            units += (width or 0) * layer.nonlinear
-        return units
+        """Number of elementary evaluations of a sample's forward pass: units that are not linear in their input."""
+        return sum(layer.evaluations(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+
+    @property
+    def products(self) -> list[int]:
+        """Multiplications of a sample's forward pass in each layer that are part of matrix products."""
+        return [layer.products(shape) for layer, shape in zip(self.layers, self.shapes, strict=False)]
 
     @property
     def inputs(self) -> int | None:
         """Number of inputs of a sample; None where no layer fixes it."""
-        return next((layer.inputs for layer in self.layers if isinstance(layer, Dense)), None)
+        return size_of(self.shapes[0]) or None
 
     @property
     def outputs(self) -> int | None:
         """Number of outputs; None where no layer fixes it."""
-        width: int | None = None
-        for layer in self.layers:
-            width = layer.width(width)
-        return width
+        return size_of(self.shapes[-1]) or None
+
+    def drawn(self, rng: np.random.Generator | None, samples: int) -> "Network":
+        """Give the network of one training step, whose layers have drawn what they draw; the parameters are shared."""
+        layers = list(self.layers)
+        for number, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False)):
+            if type(layer).drawn is not Layer.drawn:
+                rng = np.random.default_rng(0) if rng is None else rng
+                layers[number] = layer.drawn(rng, (samples, *(shape or ())), self.dtype)
+        if all(new is old for new, old in zip(layers, self.layers, strict=True)):
+            return self
+        other = object.__new__(Network)
+        other.__dict__.update(self.__dict__)
+        other.layers = tuple(layers)
+        return other
 
     def batch(self, x: ArrayLike) -> Array:
-        """Check samples and give them as (samples, inputs) in the network's dtype; one sample becomes a batch.
+        """Check samples and give them as (samples, *shape) in the network's dtype; one sample becomes a batch.
 
         Raises
         ------
         InputError
             If the shape does not fit, or a value is not a finite number.
         """
-        given = _array("x", x)
-        batch = given[np.newaxis] if given.ndim == 1 else given
-        if batch.ndim != 2 or (self.inputs is not None and batch.shape[1] != self.inputs) or not len(batch):
-            raise InputError(
-                f"x must have shape (samples, {self.inputs or 'inputs'}) with at least one sample, not {given.shape}"
-                + ("; load the images with flatten=True" if given.ndim > 2 else "")
-            )
+        batch = self._shaped(_array("x", x))
         if batch.dtype.kind not in "fiub":
             raise InputError(f"x must hold real numbers, not {batch.dtype}")
         with np.errstate(over="ignore"):  # a number too large for float32 becomes inf, and is refused
             batch = batch.astype(self.dtype, copy=False)
         if not np.isfinite(batch).all():
             where = np.argwhere(~np.isfinite(batch))[0]
-            raise InputError(f"x must hold finite numbers; sample {where[0]} has {batch[tuple(where)]} at {where[1]}")
+            place = ", ".join(map(str, where[1:]))
+            raise InputError(f"x must hold finite numbers; sample {where[0]} has {batch[tuple(where)]} at {place}")
         return batch
+
+    def _shaped(self, given: NDArray[Any]) -> NDArray[Any]:
+        """Give samples the shape that the first layer takes; one sample becomes a batch."""
+        shape = self.shapes[0]
+        if shape is None or len(shape) == 1:
+            batch = given[np.newaxis] if given.ndim == 1 else given
+            if batch.ndim != 2 or (shape is not None and batch.shape[1:] != shape) or not len(batch):
+                raise InputError(
+                    f"x must have shape (samples, {self.inputs or 'inputs'}) with at least one sample, "
+                    f"not {given.shape}" + ("; load the images with flatten=True" if given.ndim > 2 else "")
+                )
+            return batch
+        known = {shape, (size_of(shape),)} | ({shape[1:]} if shape[0] == 1 else set())
+        batch = given[np.newaxis] if given.shape in known else given
+        if batch.shape[1:] not in known or not len(batch):
+            raise InputError(
+                f"x must have shape (samples, {', '.join(map(str, shape))}) or (samples, {size_of(shape)}), with at "
+                f"least one sample, not {given.shape}"
+            )
+        return batch.reshape(len(batch), *shape)
 
     def targets(self, targets: ArrayLike, samples: int) -> Targets:
         """Check integer labels (samples,) or targets (samples, outputs), and give them as the losses take them.
@@ -251,9 +302,15 @@ class Network:
 
     def forward(self, x: Array, vector: Array | None = None) -> Array:
         """Push a checked batch through all layers, with other parameters than its own if given."""
+        x = self.unflattened(x)
         for layer, weights in zip(self.layers, self.by_layer(self.vector if vector is None else vector), strict=True):
             x = layer.forward(weights, x)
         return x
+
+    def unflattened(self, x: Array) -> Array:
+        """Give a checked batch the shape of its samples, should they come as rows."""
+        shape = self.shapes[0]
+        return x if shape is None or x.ndim == len(shape) + 1 else x.reshape(len(x), *shape)
 
     def logits(self, x: ArrayLike) -> Array:
         """Give the outputs of the last layer for samples (samples, inputs): shape (samples, outputs)."""
@@ -289,13 +346,14 @@ class Network:
         Raises
         ------
         InputError
-            If a layer or loss is of your own class: only its parameters could be written (`np.savez`); or if
-            two `Elementwise` layers have different functions of one name, so that `load` could not tell them apart.
+            If a layer or loss is of your own: only its parameters could be written (`np.savez`); or if
+            two layers have different functions of one name, so that `load` could not tell them apart.
         """
         header = {
             "format": "mibun network",
             "version": FORMAT_VERSION,
             "dtype": self.dtype.name,
+            "input_shape": self.shapes[0],
             "layers": [_describe(layer) for layer in self.layers],
             "loss": _describe_loss(self.loss_function),
         }
@@ -323,7 +381,7 @@ class Network:
         path
             The npz file.
         functions
-            For every `Elementwise` layer its function, by the name that it had: code is never stored.
+            For every `Elementwise` and `BlackBox` layer its function, by the name that it had: code is never stored.
 
         Raises
         ------
@@ -339,7 +397,8 @@ class Network:
         _require_functions(header["layers"], functions)
         try:
             layers = [_rebuild(description, functions) for description in header["layers"]]
-            network = cls(layers, _SAVED_LOSSES[header["loss"]](), dtype=header.get("dtype", "missing"))
+            options = {"dtype": header.get("dtype", "missing"), "input_shape": header.get("input_shape")}
+            network = cls(layers, _SAVED_LOSSES[header["loss"]](), **options)
         except (InputError, TypeError) as error:
             raise FormatError(f"{path} describes layers that cannot be built: {error}") from None
         try:
@@ -348,19 +407,51 @@ class Network:
             raise FormatError(f"{path}: the arrays do not fit the layers of this file: {error}") from None
 
 
-def _checked_layers(layers: object) -> tuple[Layer, ...]:
+def _checked_shape(given: Sequence[int] | None) -> Shape | None:
+    if given is None:
+        return None
+    try:
+        shape = tuple(given)
+    except TypeError:
+        shape = ()
+    if not shape or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape):
+        raise InputError(f"input_shape must be the shape of one sample, such as (1, 28, 28), not {given!r}")
+    return tuple(map(int, shape))
+
+
+def _checked_layers(layers: object, shape: Shape | None) -> tuple[tuple[Layer, ...], tuple[Shape | None, ...]]:
+    """Check that the layers fit on each other, and give them with the shapes between them."""
     if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
         raise InputError(f"layers must be a list such as [Dense(64, 50), Sigmoid(), Dense(50, 10)], not {layers!r}")
-    width: int | None = None
+    if shape is None and (first := next((layer for layer in layers if isinstance(layer, Dense)), None)):
+        # What stands before the first dense layer keeps the number of units, or says that it needs images.
+        ahead = layers[: layers.index(first)]
+        shape = (first.inputs,) if all(type(one).output_shape is Layer.output_shape for one in ahead) else None
+    shapes: list[Shape | None] = [shape]
     for number, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             given = f"{layer.__name__} (write {layer.__name__}())" if isinstance(layer, type) else repr(layer)
             raise InputError(f"layer {number} must be a layer such as Dense(64, 50), not {given}")
         try:
-            width = layer.width(width)
+            shapes.append(layer.output_shape(shapes[-1]))
         except InputError as error:
-            raise InputError(f"layer {number} does not fit: {error} from layer {number - 1}") from None
-    return tuple(layers)
+            source = f" from layer {number - 1}" if number else ""
+            raise InputError(f"layer {number} does not fit: {error}{source}") from None
+    if shapes[-1] is not None and len(shapes[-1]) != 1:
+        raise InputError(f"the last layer gives samples of shape {shapes[-1]}; end with Flatten() and a Dense layer")
+    return tuple(layers), tuple(shapes)
+
+
+def _checked_loss(loss: object) -> Loss:
+    if loss is None:
+        return SoftmaxCrossEntropy()
+    if isinstance(loss, Loss) and not isinstance(loss, type):
+        return loss
+    if callable(loss) and not isinstance(loss, type):
+        return PerSampleLoss(loss)
+    raise InputError(
+        f"loss must be a loss such as SoftmaxCrossEntropy(), or a function of (outputs, targets), not {loss!r}"
+    )
 
 
 def _checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -394,13 +485,17 @@ def _checked_labels(labels: NDArray[Any], samples: int, outputs: int | None) -> 
 
 
 def _brief(layer: Layer) -> str:
-    return f"Dense({layer.inputs}, {layer.outputs})" if isinstance(layer, Dense) else repr(layer)
+    if isinstance(layer, Dense):
+        return f"Dense({layer.inputs}, {layer.outputs})"
+    return f"Conv2D({layer.inputs}, {layer.outputs}, {layer.size})" if isinstance(layer, Conv2D) else repr(layer)
 
 
 def _describe(layer: Layer) -> dict[str, Any]:
-    if isinstance(layer, Elementwise):
-        return {"kind": "Elementwise", "function": layer.name}
     kind = type(layer).__name__
+    if isinstance(layer, Elementwise):
+        return {"kind": kind, "function": layer.name}
+    if isinstance(layer, BlackBox):
+        return {"kind": kind, "function": layer.name, "n_out": layer.n_out}
     if _SAVED_LAYERS.get(kind) is not type(layer):
         raise InputError(f"{layer!r} is a layer of your own and cannot be saved; save `network.parameters` instead")
     return {"kind": kind, **asdict(layer)}  # type: ignore[call-overload]
@@ -409,9 +504,12 @@ def _describe(layer: Layer) -> dict[str, Any]:
 def _require_distinct_names(layers: Sequence[Layer]) -> None:
     named: dict[str, object] = {}
     for layer in layers:
-        if isinstance(layer, Elementwise) and named.setdefault(layer.name, layer.function) is not layer.function:
+        if (
+            isinstance(layer, (Elementwise, BlackBox))
+            and named.setdefault(layer.name, layer.function) is not layer.function
+        ):
             raise InputError(
-                f"two Elementwise layers have different functions named {layer.name!r}; rename one of them"
+                f"two {type(layer).__name__} layers have different functions named {layer.name!r}; rename one of them"
             )
 
 
@@ -423,11 +521,13 @@ def _describe_loss(loss: Loss) -> str:
 
 
 def _require_functions(descriptions: list[dict[str, Any]], functions: Mapping[str, Callable[[Array], Array]]) -> None:
-    names = [str(layer.get("function")) for layer in descriptions if layer.get("kind") == "Elementwise"]
-    for name in names:
+    for layer in descriptions:
+        name = str(layer.get("function"))
+        if layer.get("kind") not in ("Elementwise", "BlackBox"):
+            continue
         if name not in functions:
             raise InputError(
-                f"the network has a layer Elementwise({name}): pass functions={{{name!r}: ...}} to load it"
+                f"the network has a layer {layer['kind']}({name}): pass functions={{{name!r}: ...}} to load it"
             )
         Elementwise(functions[name])
 
@@ -437,6 +537,8 @@ def _rebuild(description: Mapping[str, Any], functions: Mapping[str, Callable[[A
     kind = options.pop("kind", None)
     if kind == "Elementwise":
         return Elementwise(functions[options["function"]])
+    if kind == "BlackBox":
+        return BlackBox(functions[options["function"]], options["n_out"])
     if kind not in _SAVED_LAYERS:
         raise FormatError(f"the file has a layer {kind!r}; this mibun knows {', '.join(sorted(_SAVED_LAYERS))}")
     return _SAVED_LAYERS[kind](**options)

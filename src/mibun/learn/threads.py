@@ -17,7 +17,7 @@ def fitting_threads(network: Network, batch_size: int) -> AbstractContextManager
 
     Without the package threadpoolctl (extra `parallel`) nothing is changed; training is right all the same.
     """
-    if batch_size * max(layer.products for layer in network.layers) >= WORTH_A_THREAD:
+    if batch_size * max(network.products) >= WORTH_A_THREAD:
         return contextlib.nullcontext()
     try:
         from threadpoolctl import threadpool_limits

@@ -1,31 +1,33 @@
 """The engines that compute the gradient of a network, one a file, and how one is chosen by word or value."""
 
-from mibun.errors import InputError
+from mibun.learn.engines.auto import Auto
 from mibun.learn.engines.chain import Chain
+from mibun.learn.engines.choose import ENGINES, choose_engine
+from mibun.learn.engines.column import Column
+from mibun.learn.engines.compare import EngineRow, EngineTable, compare_engines
 from mibun.learn.engines.coordinate import Coordinate
+from mibun.learn.engines.direction import Direction
 from mibun.learn.engines.engine import Cost, Engine
+from mibun.learn.engines.forecast import Forecast, forecast, in_words
+from mibun.learn.engines.gradient import gradient
+from mibun.learn.engines.node import Node
 
-__all__ = ["ENGINES", "Chain", "Coordinate", "Cost", "Engine", "choose_engine"]
-
-#: Every engine by its word.
-ENGINES: dict[str, type[Chain] | type[Coordinate]] = {"chain": Chain, "coordinate": Coordinate}
-
-
-def choose_engine(engine: str | Engine) -> Engine:
-    """Give the engine for a word or a value.
-
-    Raises
-    ------
-    InputError
-        If the word is unknown (the list is shown), or the value does not have an engine's methods.
-    """
-    if isinstance(engine, str):
-        if engine not in ENGINES:
-            raise InputError(f"engine must be one of {', '.join(sorted(ENGINES))} (or a value), not {engine!r}")
-        return ENGINES[engine]()
-    if isinstance(engine, type) or not isinstance(engine, Engine):
-        raise InputError(
-            f"engine must be one of {', '.join(sorted(ENGINES))}, a value such as learn.Chain(), or an object with "
-            f"gradient, into and cost; not {engine!r}"
-        )
-    return engine
+__all__ = [
+    "ENGINES",
+    "Auto",
+    "Chain",
+    "Column",
+    "Coordinate",
+    "Cost",
+    "Direction",
+    "Engine",
+    "EngineRow",
+    "EngineTable",
+    "Forecast",
+    "Node",
+    "choose_engine",
+    "compare_engines",
+    "forecast",
+    "gradient",
+    "in_words",
+]

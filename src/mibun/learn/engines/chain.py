@@ -12,15 +12,17 @@ jump (`ReLU`, `StepFunction`) carry an error that covers both sides.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound
 from mibun.learn.engines.engine import Cost, as_derivative
-from mibun.learn.layers import SMALL_STEP, Weights
+from mibun.learn.layers import SMALL_STEP, Layer, Weights
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
-from mibun.result import Derivative
+from mibun.result import Derivative, Note, Status
 
 __all__ = ["Chain"]
 
@@ -47,6 +49,8 @@ class Chain:
     True
     """
 
+    assumption: ClassVar[str] = "the chain rule: a difference of every layer where it stands, linear layers exact"
+
     def gradient(
         self,
         network: Network,
@@ -66,7 +70,7 @@ class Chain:
         targets
             Integer labels (samples,) or an array (samples, outputs).
         rng
-            Not used: this engine draws nothing.
+            Draws the masks of `Dropout`; by default that of the seed 0.
         errors
             Whether to bound the errors, at ten to twenty times the time; without, every error is inf.
 
@@ -77,19 +81,22 @@ class Chain:
         """
         x = network.batch(x)
         targets = network.targets(targets, len(x))
-        vector = np.empty_like(network.vector)
+        network, vector = network.drawn(rng, len(x)), np.empty_like(network.vector)
         with np.errstate(all="ignore"):  # what is not finite is said by the status
             loss = self.into(network, x, targets, rng, vector)
-            bound = self._bound(network, x, targets) if errors else None
-        return as_derivative(network, vector, bound, loss, self.cost(network, len(x)).evaluations, SMALL_STEP)
+            bound, notes = (self.bound(network, x, targets), remarks(network, x)) if errors else (None, ())
+        evaluations = self.cost(network, len(x)).evaluations
+        return as_derivative(network, vector, bound, loss, evaluations, SMALL_STEP, notes)
 
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:
         """Write the gradient into the vector `out`, and give the loss of the batch."""
+        require_pull(network)
+        network, x = network.drawn(rng, len(x)), network.unflattened(x)
         weights, gradients = network.by_layer(network.vector), network.by_layer(out)
-        values = _forward(network, weights, x)
+        values = layer_values(network, weights, x)
         losses, upstream = network.loss_function.slope(values[-1], targets)
         upstream /= len(x)
-        first = _first_with_weights(network)
+        first = first_with_weights(network)
         for number in reversed(range(first, len(network.layers))):
             layer, x, y = network.layers[number], values[number], values[number + 1]
             layer.write_gradient(x, upstream, gradients[number])
@@ -102,23 +109,27 @@ class Chain:
 
         Back through a linear layer go two products of the size of its forward one, through the first layer one.
         """
-        units, products = network.nonlinear_units, [layer.products for layer in network.layers]
-        first = _first_with_weights(network)
+        require_pull(network)
+        products, first = network.products, first_with_weights(network)
         back = sum(2 * p for p in products[first + 1 :]) + products[first]
-        evaluations = batch_size * (3 * units + 2 * (network.outputs or 1) + 1)
+        slopes = sum(
+            layer.slope_evaluations(shape)
+            for layer, shape in zip(network.layers[first + 1 :], network.shapes[first + 1 :], strict=False)
+        )
+        evaluations = batch_size * (network.nonlinear_units + slopes + 2 * (network.outputs or 1) + 1)
         return Cost(evaluations, 1.0 + back / max(1, sum(products)))
 
-    def _bound(self, network: Network, x: Array, targets: Targets) -> Bound:
+    def bound(self, network: Network, x: Array, targets: Targets) -> Bound:
         """Walk the same way as `into`, with the bounds beside the numbers."""
         weights = network.by_layer(network.vector)
-        values, lost = _forward(network, weights, x), [np.zeros_like(x)]
+        values, lost = layer_values(network, weights, x), [np.zeros_like(x)]
         for number, layer in enumerate(network.layers):
             lost.append(layer.forward_error(weights[number], values[number], values[number + 1], lost[-1]))
         _, upstream = network.loss_function.slope(values[-1], targets)
         bound = network.loss_function.slope_error(values[-1], targets, lost[-1])
         truncation, rounding = np.zeros_like(network.vector), np.zeros_like(network.vector)
         into = network.by_layer(truncation), network.by_layer(rounding)
-        for number in reversed(range(_first_with_weights(network), len(network.layers))):
+        for number in reversed(range(first_with_weights(network), len(network.layers))):
             layer, x, y = network.layers[number], values[number], values[number + 1]
             for name, part in layer.gradient_error(x, lost[number], upstream, bound).items():
                 into[0][number][name][...], into[1][number][name][...] = part
@@ -127,7 +138,7 @@ class Chain:
         return Bound(truncation / len(values[0]), rounding / len(values[0]))
 
 
-def _forward(network: Network, weights: list[Weights], x: Array) -> list[Array]:
+def layer_values(network: Network, weights: list[Weights], x: Array) -> list[Array]:
     """Give the input of every layer, and the logits."""
     values = [x]
     for layer, own in zip(network.layers, weights, strict=True):
@@ -135,6 +146,37 @@ def _forward(network: Network, weights: list[Weights], x: Array) -> list[Array]:
     return values
 
 
-def _first_with_weights(network: Network) -> int:
+def first_with_weights(network: Network) -> int:
     """Give the number of the first layer that has parameters: nothing needs to be pulled further back."""
     return next((number for number, layer in enumerate(network.layers) if layer.shapes()), 0)
+
+
+def without_pull(network: Network) -> int | None:
+    """Give the number of the first layer whose local difference is not known, if the chain rule needs it."""
+    behind = range(first_with_weights(network) + 1, len(network.layers))
+    return next((number for number in behind if type(network.layers[number]).pull is Layer.pull), None)
+
+
+def require_pull(network: Network) -> None:
+    """Refuse a network with a layer through which nothing can be pulled back.
+
+    Raises
+    ------
+    InputError
+        Naming the layer, the reason, and engines that can.
+    """
+    if (number := without_pull(network)) is not None:
+        raise InputError(
+            f"engine 'chain' cannot serve layer {number}, {network.layers[number]}: it has no local difference "
+            "(method pull); 'node', 'column' and 'coordinate' need its forward direction only, or wrap it as BlackBox"
+        )
+
+
+def remarks(network: Network, x: Array) -> tuple[Note, ...]:
+    """Collect what the layers have to say about a gradient at these inputs."""
+    values = layer_values(network, network.by_layer(network.vector), x)
+    notes = []
+    for number, (layer, value) in enumerate(zip(network.layers, values, strict=False)):
+        if (said := layer.remark(value)) is not None:
+            notes.append(Note(None, Status.CONVERGED, f"layer {number}, {type(layer).__name__}: {said}"))
+    return tuple(notes)

@@ -6,23 +6,28 @@ network are never touched: the loop moves a copy.
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 
-from mibun.errors import InputError
+from mibun.errors import DeadDifferences, InputError
 from mibun.learn.bounds import Array, Bound, times
 from mibun.learn.engines.engine import Cost, as_derivative
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 from mibun.result import Derivative
 
-__all__ = ["Coordinate"]
+__all__ = ["Coordinate", "checked_step", "loss_error"]
 
 #: The notes' h, and one for float32 that keeps the rounding of two float32 losses below the truncation.
 DEFAULT_STEPS = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 3e-2}
+
+#: Below this h differences of two float32 losses are mostly rounding.
+LEAST_STEP_FLOAT32 = 1e-2
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Coordinate:
 
     Notes
     -----
+    In float32 a step below 1e-2 gives a `DeadDifferences` warning with the share of entries that are exactly 0.
+
     The error is an estimate from the differences at h and 2h. Next to a kink it covers both slopes; where several
     units of one sample meet their kinks within 2h, which the large h of float32 makes likely, they may hide each
     other, and about one entry in a hundred is not covered.
@@ -61,11 +68,10 @@ class Coordinate:
 
     step: float | None = None
 
+    assumption: ClassVar[str] = "nothing"
+
     def __post_init__(self) -> None:
-        step: object = self.step
-        number = isinstance(step, Real) and not isinstance(step, bool)
-        if step is not None and not (number and 0.0 < float(self.step or 0) < math.inf):
-            raise InputError(f"step must be a finite number above 0, such as 1e-4, or None, not {step!r}")
+        checked_step(self.step, may_be_none=True)
 
     def gradient(
         self,
@@ -86,7 +92,7 @@ class Coordinate:
         targets
             Integer labels (samples,) or an array (samples, outputs).
         rng
-            Not used: this engine draws nothing.
+            Draws the masks of `Dropout`; by default that of the seed 0.
         errors
             Whether to estimate the errors, by two more loops, at h and 2h; without, every error is inf.
 
@@ -98,7 +104,7 @@ class Coordinate:
         x = network.batch(x)
         targets = network.targets(targets, len(x))
         h = self._step(network)
-        value, bound = np.empty_like(network.vector), None
+        network, value, bound = network.drawn(rng, len(x)), np.empty_like(network.vector), None
         with np.errstate(all="ignore"):  # what is not finite is said by the status
             if errors:
                 loss, bound = self._with_bound(network, x, targets, value)
@@ -109,9 +115,10 @@ class Coordinate:
 
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:
         """Write the gradient into the vector `out`, and give the loss of the batch."""
-        h = self._step(network)
+        h, network = self._step(network), network.drawn(rng, len(x))
         for index, look in enumerate(_moved(network, x, targets, h)):
             out[index] = _slope(*look)
+        _warn_of_dead_entries(network, out, h)
         return _mean(_losses(network, x, targets, network.vector))
 
     def cost(self, network: Network, batch_size: int) -> Cost:
@@ -135,18 +142,53 @@ class Coordinate:
             # As in `Elementwise`: the odd parts tell truncation, the even ones a kink between -2h and 2h. Sample by
             # sample, for kinks of different samples cancel in the mean.
             truncation[index] = np.mean(np.abs(far_odd - odd) + 2 * np.abs(2 * even - far_even), dtype=np.float64)
-        rounding = np.full(truncation.size, self._loss_error(network, x, targets) / h)
+        _warn_of_dead_entries(network, out, h)
+        rounding = np.full(truncation.size, loss_error(network, x, targets) / h)
         return _mean(middle), Bound(truncation, rounding)
 
-    def _loss_error(self, network: Network, x: Array, targets: Targets) -> float:
-        """Bound the rounding error of the mean loss: that of each logit, times the slope of the loss in it."""
-        lost, value = np.zeros_like(x), x
+
+def _warn_of_dead_entries(network: Network, gradient: Array, h: float) -> None:
+    """Say how many differences of two float32 losses came out as nothing, below the h that float32 can resolve."""
+    if network.dtype == np.float32 and h < LEAST_STEP_FLOAT32:
+        dead = float(np.count_nonzero((gradient == 0) | np.isnan(gradient))) / max(1, gradient.size)
+        warnings.warn(
+            f"coordinate in float32 at h = {h:g}: {100 * dead:.0f} % of the entries are 0, for two losses differ "
+            f"by less than their last digit; take h of at least {LEAST_STEP_FLOAT32:g}, float64, or engine 'chain' or "
+            "'column', which lose no digits",
+            DeadDifferences,
+            stacklevel=4,
+        )
+
+
+def checked_step(step: object, may_be_none: bool = False) -> None:
+    """Refuse what is no step.
+
+    Raises
+    ------
+    InputError
+        If it is not a finite number above 0.
+    """
+    if step is None and may_be_none:
+        return
+    if isinstance(step, bool) or not isinstance(step, Real) or not 0.0 < float(step) < math.inf:
+        none = ", or None" * may_be_none
+        raise InputError(f"step must be a finite number above 0, such as 1e-4{none}, not {step!r}")
+
+
+def loss_error(network: Network, x: Array, targets: Targets) -> float:
+    """Bound the rounding error of the mean loss: that of each logit, times the slope of the loss in it."""
+    value, unit = network.unflattened(x), float(np.finfo(network.dtype).eps)
+    lost = np.zeros_like(value)
+    try:
         for layer, own in zip(network.layers, network.by_layer(network.vector), strict=True):
             below, value = value, layer.forward(own, value)
             lost = layer.forward_error(own, below, value, lost)
         losses, slope = network.loss_function.slope(value, targets)
-        unit = float(np.finfo(network.dtype).eps)
-        return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
+    except (InputError, NotImplementedError):
+        # Of a layer or loss that is known by its values alone, and not row by row: a guess.
+        losses = _losses(network, x, targets, network.vector)
+        return unit * math.sqrt(sum(network.products) + 1) * float(np.abs(losses).mean() + 1)
+    return float((times(np.abs(slope), lost).sum(axis=1) + 4 * unit * (np.abs(losses) + 1)).mean())
 
 
 def _moved(network: Network, x: Array, targets: Targets, h: float) -> Iterator[tuple[Array, Array, float]]:

@@ -11,7 +11,7 @@ import numpy as np
 from mibun.learn.bounds import Array, Bound
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
-from mibun.result import Derivative
+from mibun.result import Derivative, Note
 
 __all__ = ["Cost", "Engine", "as_derivative"]
 
@@ -23,8 +23,8 @@ class Cost:
     Attributes
     ----------
     evaluations
-        Elementary evaluations: values of one nonlinear unit, or of the loss, for one sample. A difference that is
-        computed by one formula counts as the two values that it is the difference of.
+        Elementary evaluations: values of one nonlinear unit, of a `BlackBox`, or of the loss, for one sample. A
+        difference that is computed by one formula counts as the two values that it is the difference of.
     forward_equivalents
         Work in multiples of one forward pass of the batch, matrix products counted.
     """
@@ -58,7 +58,13 @@ class Engine(Protocol):
 
 
 def as_derivative(
-    network: Network, vector: Array, bound: Bound | None, loss: float, evaluations: int, step: float
+    network: Network,
+    vector: Array,
+    bound: Bound | None,
+    loss: float,
+    evaluations: int,
+    step: float,
+    notes: tuple[Note, ...] = (),
 ) -> Derivative:
     """Give a gradient vector and its bound the structure of `network.parameters`; without bound, errors are inf."""
     if bound is None:
@@ -80,4 +86,5 @@ def as_derivative(
         step={name: np.full(array.shape, step) for name, array in value.items()},
         evaluations=evaluations,
         fx=loss,
+        notes=notes,
     )

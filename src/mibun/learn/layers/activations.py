@@ -1,221 +1,24 @@
-"""Layers: immutable values that know how to go forward, and how their output answers a small change.
-
-A layer holds no weights; the network keeps all of them in one vector and hands each layer its part.
-There are two kinds. A **linear** layer (`Dense`) is moved exactly: the change of its output is the same
-linear map of the change of its input, whatever the size of the change. An **activation** works on every
-unit alone and is moved numerically: `slope` is the central difference (f(z + h) - f(z - h)) / 2h at the
-unit's own z. No derivative is written anywhere. Where f is known, the difference of the two values is
-computed by algebra that does not cancel (Reps and Rall 2003, "Computational divided differencing"): for
-the sigmoid with a = f(z),
-
-    f(z + h) - f(z) = a (1 - a) E / (1 + a E),    E = expm1(h),
-
-so that h can be as small as 1e-7 and the result is good to a few units of the last digit, in float32 as
-in float64. Where only f is known (`Elementwise`), the difference is taken plainly, in float64.
-
-Each layer also bounds what is lost: the methods whose names end in `_error` carry bounds on truncation and
-rounding beside the numbers, and the engine composes them.
-"""
+"""Activations: functions of every unit alone, moved numerically."""
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mibun.errors import InputError
-from mibun.learn.bounds import Array, Bound, matmul, rounding_unit, times, with_underflow
+from mibun.learn.bounds import Array, Bound, rounding_unit, times, with_underflow
+from mibun.learn.layers.layer import PLAIN_STEP, SMALL_STEP, Layer, Weights
 
-__all__ = [
-    "Activation",
-    "Dense",
-    "Elementwise",
-    "Identity",
-    "Layer",
-    "ReLU",
-    "Sigmoid",
-    "StepFunction",
-    "Tanh",
-]
-
-Weights = dict[str, Array]
-
-#: The h of the differences that do not cancel: its truncation, h**2/6 = 2e-15, is that of the last digits.
-SMALL_STEP = 1e-7
-#: The h of a plain difference of values in float64, times max(1, |z|): about the cube root of 2**-52.
-PLAIN_STEP = 1e-5
-
-
-class Layer:
-    """What the network and its engines need of a layer; the defaults are those of one without weights."""
-
-    #: Whether a unit of this layer counts as an evaluation: not, if its output is linear in its input.
-    nonlinear: ClassVar[bool] = True
-
-    def _missing(self) -> NotImplementedError:
-        """Name the method that a layer of one's own lacks."""
-        caller = sys._getframe(1).f_code.co_name
-        return NotImplementedError(f"{type(self).__name__} must define {caller}; see mibun.learn.Layer")
-
-    @property
-    def products(self) -> int:
-        """Multiplications of one sample's forward pass that are part of matrix products."""
-        return 0
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Draw the parameters before training."""
-        return {}
-
-    def width(self, inputs: int | None) -> int | None:
-        """Give the number of outputs for a number of inputs; None where it is not known."""
-        return inputs
-
-    def forward(self, weights: Weights, x: Array) -> Array:
-        """Map a batch (samples, inputs) to (samples, outputs)."""
-        raise self._missing()
-
-    def forward_error(self, weights: Weights, x: Array, y: Array, x_error: Array) -> Array:
-        """Bound the rounding error of `y`, given that of `x`."""
-        raise self._missing()
-
-    def pull(self, weights: Weights, x: Array, y: Array, upstream: Array) -> Array:
-        """Pull d loss / dy (`upstream`) back to d loss / dx."""
-        raise self._missing()
-
-    def pull_error(self, weights: Weights, x: Array, y: Array, x_error: Array, upstream: Array, bound: Bound) -> Bound:
-        """Bound what `pull` lost, given the bound of `upstream`."""
-        raise self._missing()
-
-    def write_gradient(self, x: Array, upstream: Array, gradient: Weights) -> None:
-        """Write d loss / d weights into `gradient`."""
-
-    def gradient_error(self, x: Array, x_error: Array, upstream: Array, bound: Bound) -> dict[str, Bound]:
-        """Bound what `write_gradient` lost, given the bound of `upstream`."""
-        return {}
-
-
-@dataclass(frozen=True)
-class Dense(Layer):
-    """The linear layer y = x @ weight + bias.
-
-    Parameters
-    ----------
-    inputs, outputs
-        Numbers of units, at least 1.
-    scale
-        Standard deviation of the normal random weights before training: a number, or `"xavier"` for
-        sqrt(1/inputs) (Glorot and Bengio 2010; for sigmoid and tanh), or `"he"` for sqrt(2/inputs)
-        (He et al. 2015; for ReLU). The biases start at 0.
-
-    Raises
-    ------
-    InputError
-        If a number of units is not an integer above 0, or `scale` is not one of the words or a number above 0.
-
-    Examples
-    --------
-    >>> from mibun import learn
-    >>> network = learn.Network([learn.Dense(2, 3, scale=0.01)])
-    >>> {name: array.shape for name, array in network.parameters.items()}
-    {'0.weight': (2, 3), '0.bias': (3,)}
-    """
-
-    inputs: int
-    outputs: int
-    scale: str | float = "xavier"
-
-    nonlinear: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        for name in ("inputs", "outputs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise InputError(f"Dense: {name} must be an integer above 0, such as 50, not {value!r}")
-            object.__setattr__(self, name, int(value))
-        scale: object = self.scale
-        if isinstance(scale, str):
-            if scale not in ("xavier", "he"):
-                raise InputError(f"Dense: scale must be 'xavier', 'he' or a number such as 0.01, not {scale!r}")
-        elif isinstance(scale, bool) or not isinstance(scale, Real) or not 0.0 < float(scale) < math.inf:
-            raise InputError(f"Dense: scale must be 'xavier', 'he' or a number above 0, not {scale!r}")
-        else:
-            object.__setattr__(self, "scale", float(scale))
-
-    @property
-    def products(self) -> int:
-        """Multiplications of one sample's forward pass."""
-        return self.inputs * self.outputs
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter."""
-        return {"weight": (self.inputs, self.outputs), "bias": (self.outputs,)}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Draw normal random weights; the biases are 0."""
-        words = {"xavier": math.sqrt(1.0 / self.inputs), "he": math.sqrt(2.0 / self.inputs)}
-        deviation = words[self.scale] if isinstance(self.scale, str) else float(self.scale)
-        return {
-            "weight": rng.normal(0.0, deviation, size=(self.inputs, self.outputs)),
-            "bias": np.zeros(self.outputs),
-        }
-
-    def width(self, inputs: int | None) -> int | None:
-        """Give the number of outputs; the inputs must fit."""
-        if inputs is not None and inputs != self.inputs:
-            raise InputError(f"{self} takes {self.inputs} inputs, but gets {inputs}")
-        return self.outputs
-
-    def forward(self, weights: Weights, x: Array) -> Array:
-        """Compute x @ weight + bias, units first in memory as the weights are."""
-        y = np.empty((len(x), self.outputs), x.dtype, order="F")
-        np.matmul(x, weights["weight"], out=y)
-        y += weights["bias"]
-        return y
-
-    def forward_error(self, weights: Weights, x: Array, y: Array, x_error: Array) -> Array:
-        """Bound the rounding error of `y`, given that of `x`."""
-        size = np.abs(x) @ np.abs(weights["weight"]) + np.abs(weights["bias"])
-        moved = matmul(x_error, np.abs(weights["weight"]))
-        return with_underflow(moved + rounding_unit(x.dtype, self.inputs) * size)
-
-    def pull(self, weights: Weights, x: Array, y: Array, upstream: Array) -> Array:
-        """Apply the transposed map: exact, for a linear map moves every change as it is."""
-        below = np.empty(x.shape, x.dtype, order="F")
-        return np.matmul(upstream, weights["weight"].T, out=below)
-
-    def pull_error(self, weights: Weights, x: Array, y: Array, x_error: Array, upstream: Array, bound: Bound) -> Bound:
-        """Carry the bounds through |weight|, and add the rounding of the products."""
-        matrix = np.abs(weights["weight"]).T
-        here = rounding_unit(x.dtype, self.outputs) * (np.abs(upstream) @ matrix)
-        return Bound(matmul(bound.truncation, matrix), with_underflow(matmul(bound.rounding, matrix) + here))
-
-    def write_gradient(self, x: Array, upstream: Array, gradient: Weights) -> None:
-        """Write the outer product of inputs and upstream, summed over the samples."""
-        np.matmul(x.T, upstream, out=gradient["weight"])
-        np.matmul(np.ones(len(x), x.dtype), upstream, out=gradient["bias"])
-
-    def gradient_error(self, x: Array, x_error: Array, upstream: Array, bound: Bound) -> dict[str, Bound]:
-        """Carry the bounds through |x|, and add the error of x and the rounding of the products."""
-        unit, inputs, size = rounding_unit(x.dtype, len(x)), np.abs(x), np.abs(upstream)
-        drift = matmul(x_error.T, size + bound.total)
-        rounding = with_underflow(matmul(inputs.T, bound.rounding) + drift + unit * (inputs.T @ size))
-        bias = bound.rounding.sum(axis=0) + unit * size.sum(axis=0)
-        return {
-            "weight": Bound(matmul(inputs.T, bound.truncation), rounding),
-            "bias": Bound(bound.truncation.sum(axis=0), with_underflow(bias)),
-        }
+__all__ = ["Activation", "Elementwise", "Identity", "ReLU", "Sigmoid", "StepFunction", "Tanh"]
 
 
 class Activation(Layer):
     """A layer that works on every unit alone; its local derivative is a numerical difference."""
+
+    channelwise: ClassVar[bool] = True
 
     def forward(self, weights: Weights, x: Array) -> Array:
         """Apply the function to every unit."""
@@ -232,6 +35,12 @@ class Activation(Layer):
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Bound |slope - f'(true z)|, where the true z is within `z_error` of z."""
         raise self._missing()
+
+    def change(self, weights: Weights, x: Array, y: Array, dx: Array) -> Array:
+        """Give f(z + dz) - f(z): here the plain difference of two values, in float64."""
+        wide = x.astype(np.float64, copy=False)
+        base = y if x.dtype == np.float64 else self.value(wide)
+        return (self.value(wide + dx) - base).astype(x.dtype, copy=False)
 
     def value_error(self, z: Array, a: Array, z_error: Array) -> Array:
         """Bound the rounding error of a = f(z), given that of z."""
@@ -271,6 +80,10 @@ class Identity(Activation):
     def slope(self, z: Array, a: Array) -> Array:
         """Give 1: the difference quotient of a straight line, at every h."""
         return np.ones_like(z)
+
+    def change(self, weights: Weights, x: Array, y: Array, dx: Array) -> Array:
+        """Pass the change on."""
+        return dx
 
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Give 0."""
@@ -318,6 +131,13 @@ class Sigmoid(Activation):
         spread *= math.sinh(h) / h
         return np.divide(spread, below, out=spread)
 
+    def change(self, weights: Weights, x: Array, y: Array, dx: Array) -> Array:
+        """Give a (1 - a) E / (1 + a E), E = expm1(dz)."""
+        grown = np.expm1(dx)
+        below = grown * y
+        below += 1
+        return np.divide(grown * (y * (1 - y)), below, out=below)
+
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Use |f''| <= f' and |f'''| <= f', which hold for every z."""
         # 1 - a loses all digits where a is next to 1, hence the absolute floor.
@@ -345,6 +165,13 @@ class Tanh(Activation):
         square *= t / h
         return np.divide(square, below, out=square)
 
+    def change(self, weights: Weights, x: Array, y: Array, dx: Array) -> Array:
+        """Give (1 - a^2) T / (1 + a T), T = tanh(dz)."""
+        turned = np.tanh(dx)
+        below = turned * y
+        below += 1
+        return np.divide(turned * (1 - y * y), below, out=below)
+
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Use |f''| <= 2 f' and |f'''| <= 4 f', which hold for every z."""
         floor = 8 * rounding_unit(z.dtype) * np.ones_like(slope)
@@ -370,6 +197,17 @@ class ReLU(Activation):
         slope *= 1 / (2 * SMALL_STEP)
         return np.clip(slope, 0, 1, out=slope)
 
+    def change(self, weights: Weights, x: Array, y: Array, dx: Array) -> Array:
+        """Give max(dz + min(z, 0), -max(z, 0)): where a unit stays on, dz itself, without a subtraction of z."""
+        moved = dx + np.minimum(x, 0)
+        return np.maximum(moved, -y, out=moved)
+
+    def remark(self, x: Array) -> str | None:
+        """Count the units at the kink."""
+        count = int(np.count_nonzero(np.abs(x) <= SMALL_STEP))
+        units = "1 unit lies" if count == 1 else f"{count:,} units lie"
+        return f"{units} within {SMALL_STEP:g} of the kink, with a slope between 0 and 1" if count else None
+
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Cover both slopes where the kink is within reach."""
         either = np.where(np.abs(z) <= SMALL_STEP + z_error, np.maximum(slope, 1 - slope), 0)
@@ -384,26 +222,72 @@ class ReLU(Activation):
 class StepFunction(Activation):
     """The function f(z) = 1 where z >= 0, else 0.
 
-    It has slope 0 wherever it has one: nothing flows back through it, and the layers before it do not learn.
-    Units within h = 1e-7 of the jump get an infinite error.
+    Parameters
+    ----------
+    smoothing
+        None: the step has slope 0 wherever it has one, nothing flows back through it, and the layers before it do
+        not learn. A number s, such as 0.5: its slope is that of the wide difference (f(z + s) - f(z - s)) / 2s, which
+        is 1/2s for -s <= z < s and 0 elsewhere. Forward the step stays hard; the gradient is that of a network
+        whose step is smoothed over ±s (a ramp), and says so in its notes.
+
+    Raises
+    ------
+    InputError
+        If `smoothing` is not a finite number above 0, or None.
+
+    Notes
+    -----
+    Without smoothing, units within h = 1e-7 of the jump get an infinite error. With it, units within rounding of the
+    ends of the ramp get an error that covers both slopes. Engines that compare values of the loss (`coordinate`,
+    `column`, `node`) see the hard step: for them the gradient before it is 0, whatever the smoothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mibun import learn
+    >>> step, z = learn.StepFunction(smoothing=0.5), np.array([-0.7, 0.3, 2.0])
+    >>> print(step.value(z), step.slope(z, step.value(z)))
+    [0. 1. 1.] [0. 1. 0.]
     """
+
+    smoothing: float | None = None
+
+    def __post_init__(self) -> None:
+        given: object = self.smoothing
+        number = isinstance(given, Real) and not isinstance(given, bool)
+        if given is not None and not (number and 0.0 < float(self.smoothing or 0) < math.inf):
+            raise InputError(f"StepFunction: smoothing must be a number above 0, such as 0.5, or None, not {given!r}")
+        object.__setattr__(self, "smoothing", None if self.smoothing is None else float(self.smoothing))
 
     def value(self, z: Array) -> Array:
         """Give 1 where z >= 0, else 0; nan stays nan."""
         return np.heaviside(z, 1)
 
     def slope(self, z: Array, a: Array) -> Array:
-        """Give 0, the difference quotient everywhere but at the jump."""
-        return np.zeros_like(z)
+        """Give the wide difference; without smoothing 0, the difference quotient everywhere but at the jump."""
+        if self.smoothing is None:
+            return np.zeros_like(z)
+        inside = (z >= -self.smoothing) & (z < self.smoothing)
+        return inside.astype(z.dtype) * z.dtype.type(0.5 / self.smoothing)
 
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
-        """Give no bound where the jump is within reach."""
-        jump = np.where(np.abs(z) <= SMALL_STEP + z_error, np.inf, 0)
-        return Bound(jump.astype(z.dtype), np.zeros_like(z))
+        """Give no bound where the jump is within reach, or both slopes where an end of the ramp is."""
+        if self.smoothing is None:
+            jump = np.where(np.abs(z) <= SMALL_STEP + z_error, np.inf, 0)
+            return Bound(jump.astype(z.dtype), np.zeros_like(z))
+        end = np.where(np.abs(np.abs(z) - self.smoothing) <= z_error, 0.5 / self.smoothing, 0).astype(z.dtype)
+        return Bound(end, rounding_unit(z.dtype) * slope)
 
     def value_error(self, z: Array, a: Array, z_error: Array) -> Array:
         """Give 1 where the jump is within the error of z."""
         return np.where(np.abs(z) <= z_error, 1, 0).astype(z.dtype)
+
+    def remark(self, x: Array) -> str | None:
+        """Say which slope this is."""
+        if self.smoothing is None:
+            return "its slope is 0: layers before it get no gradient; StepFunction(smoothing=0.5) gives them one"
+        wide = f"({self.smoothing:g} to both sides)"
+        return f"its slope is that of a wide difference {wide}: the gradient is that of the smoothed network"
 
 
 @dataclass(frozen=True)
