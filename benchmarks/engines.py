@@ -188,8 +188,8 @@ def main() -> None:
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        *words, seconds = arguments.measure
-        json.dump(measure(*words, float(seconds)), sys.stdout)
+        contender, name, dtype, seconds = arguments.measure
+        json.dump(measure(contender, name, dtype, float(seconds)), sys.stdout)
         return
     seconds = 0.5 if arguments.quick else 3.0
     table = run(arguments.rounds, seconds, NETWORKS)

@@ -224,7 +224,7 @@ def test_a_learning_rate_that_is_no_number_above_zero(refused, rate):
 
 def test_an_engine_that_is_unknown(refused):
     line = refused("--engine", "magic")
-    assert "'magic' is not one of 'chain', 'coordinate'" in line
+    assert "'magic' is not one of 'auto', 'chain', 'column', 'coordinate', 'direction', 'node'" in line
     assert "mibun learn --help" in line
 
 

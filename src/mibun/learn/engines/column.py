@@ -287,7 +287,8 @@ def _channel_steps(run: Pass, number: int) -> Iterator[tuple[int, Array, NDArray
     if not isinstance(layer, Conv2D):
         raise TypeError(f"{layer} is no convolution")
     patches = layer.patches(run.values[number])
-    met = np.concatenate([patches, np.ones_like(patches[:1])]).reshape(-1, shape[0], 1, *shape[2:])
+    met = np.concatenate([patches, np.ones_like(patches[:1])]).reshape(-1, *shape[2:], shape[0])
+    met = np.moveaxis(met, -1, 1)[:, :, np.newaxis]
     size = max(1, CHUNK_NUMBERS // (met[0].size * max(1, shape[1] // 4)))
     for channel in range(shape[1]):
         for start in range(0, len(met), size):

@@ -1,9 +1,10 @@
 """The convolution of images, as one matrix product.
 
 The patches that a filter meets become the columns of a matrix (Chellapilla, Puri and Simard 2006, "High performance
-convolutional neural networks for document processing"). Channels stand outermost in memory, so that the product
-writes its result in the order in which the next layer reads it: an array (samples, channels, height, width) is a
-view of one (channels, samples, height, width).
+convolutional neural networks for document processing"). Samples stand innermost
+in memory, as they do for dense layers: an array (samples, channels, height, width) is a view of one (channels, height,
+width, samples), so that a row of a patch is one long piece, the product writes what the next layer reads, and images
+become rows for nothing.
 """
 
 from collections.abc import Callable
@@ -146,17 +147,17 @@ class Conv2D(Layer):
         }
 
     def patches(self, x: Array) -> Array:
-        """Give the patches as columns: (inputs * size**2, samples * places)."""
+        """Give the patches as columns: (inputs * size**2, places * samples)."""
         samples, channels, height, width = x.shape
-        image, k, p = x.transpose(1, 0, 2, 3), self.size, self.padding
+        image, k, p = np.ascontiguousarray(x.transpose(1, 2, 3, 0)), self.size, self.padding
         if p:
-            padded = np.zeros((channels, samples, height + 2 * p, width + 2 * p), x.dtype)
-            padded[:, :, p:-p, p:-p] = image
+            padded = np.zeros((channels, height + 2 * p, width + 2 * p, samples), x.dtype)
+            padded[:, p:-p, p:-p] = image
             image = padded
-        patches = np.empty((channels, k, k, samples, self._places(height), self._places(width)), x.dtype)
+        patches = np.empty((channels, k, k, self._places(height), self._places(width), samples), x.dtype)
         for i in range(k):
             for j in range(k):
-                patches[:, i, j] = image[:, :, *self._window(i, j, patches.shape)]
+                patches[:, i, j] = image[:, *self._window(i, j, patches.shape)]
         return patches.reshape(channels * k * k, -1)
 
     def _places(self, pixels: int) -> int:
@@ -170,26 +171,26 @@ class Conv2D(Layer):
         """Multiply a matrix of filters by the patches of x, and give images."""
         samples, _, height, width = x.shape
         y = product(matrix, self.patches(x))
-        return y.reshape(len(matrix), samples, self._places(height), self._places(width)).transpose(1, 0, 2, 3)
+        return y.reshape(len(matrix), self._places(height), self._places(width), samples).transpose(3, 0, 1, 2)
 
     def _back(self, matrix: Array, upstream: Array, shape: Shape, product: Product = np.matmul) -> Array:
         """Multiply the transposed matrix by images, and add the patches up where they came from."""
         samples, channels, height, width = shape
         k, p = self.size, self.padding
         places = (self._places(height), self._places(width))
-        patches = product(matrix.T, _rows(upstream)).reshape(channels, k, k, samples, *places)
-        image = np.zeros((channels, samples, height + 2 * p, width + 2 * p), upstream.dtype)
+        patches = product(matrix.T, _rows(upstream)).reshape(channels, k, k, *places, samples)
+        image = np.zeros((channels, height + 2 * p, width + 2 * p, samples), upstream.dtype)
         for i in range(k):
             for j in range(k):
-                image[:, :, *self._window(i, j, patches.shape)] += patches[:, i, j]
-        return image[:, :, p : height + p, p : width + p].transpose(1, 0, 2, 3)
+                image[:, *self._window(i, j, patches.shape)] += patches[:, i, j]
+        return image[:, p : height + p, p : width + p].transpose(3, 0, 1, 2)
 
     def _window(self, i: int, j: int, shape: Shape) -> tuple[slice, slice]:
         """Give the pixels that meet the entry (i, j) of the filter, over all its places."""
         s = self.stride
-        return slice(i, i + s * (shape[-2] - 1) + 1, s), slice(j, j + s * (shape[-1] - 1) + 1, s)
+        return slice(i, i + s * (shape[-3] - 1) + 1, s), slice(j, j + s * (shape[-2] - 1) + 1, s)
 
 
 def _rows(images: Array) -> Array:
-    """Give the pixels of each channel in one row: (channels, samples * places)."""
-    return images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1)
+    """Give the pixels of each channel in one row: (channels, places * samples)."""
+    return images.transpose(1, 2, 3, 0).reshape(images.shape[1], -1)
