@@ -3,7 +3,9 @@
 `derivative`, `partial`, `mixed`, `gradient`, `directional`, `jacobian`, `vjp` and `hessian` differentiate what can only
 be evaluated, with an error bound on every number; `Adaptive`, `Forward`, `Backward`, `Central` and `ComplexStep` are
 their methods. `mibun.learn` trains networks by numerical gradients, `mibun.book` has the notes' own functions,
-`mibun.draw` the pictures. Each name is loaded on first use. `Derivative` is what every derivative comes back as.
+`mibun.draw` the pictures. `descend` goes down along a gradient and says why that ended; its rules are
+`GradientDescent`, `Momentum`, `AdaGrad`, `RMSProp` and `Adam`. Each name is loaded on first use. `Derivative` is what
+every derivative comes back as, `Path` every descent.
 """
 
 import importlib
@@ -12,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mibun import book, draw, errors, learn
     from mibun.derivatives import derivative, directional, gradient, jacobian, mixed, partial, vjp
-    from mibun.descent.rules import Adam, GradientDescent, Momentum
+    from mibun.descent.descend import descend
+    from mibun.descent.path import Path, PathStatus
+    from mibun.descent.rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp
+    from mibun.descent.spsa import SPSA
     from mibun.hessians import hessian
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
     from mibun.result import Derivative, Status
 
-__all__ = [
+__all__ = [  # noqa: RUF022  SPSA is a class, no constant
+    "AdaGrad",
     "Adam",
     "Adaptive",
     "Backward",
@@ -27,9 +33,14 @@ __all__ = [
     "Forward",
     "GradientDescent",
     "Momentum",
+    "Path",
+    "PathStatus",
+    "RMSProp",
+    "SPSA",
     "Status",
     "book",
     "derivative",
+    "descend",
     "directional",
     "draw",
     "errors",
@@ -46,7 +57,10 @@ __version__ = "0.1.0"
 #: Where each name lives. All are loaded on first use, so that `import mibun` costs next to nothing.
 _HOMES = {
     "mibun.derivatives": ("derivative", "directional", "gradient", "jacobian", "mixed", "partial", "vjp"),
-    "mibun.descent.rules": ("Adam", "GradientDescent", "Momentum"),
+    "mibun.descent.descend": ("descend",),
+    "mibun.descent.path": ("Path", "PathStatus"),
+    "mibun.descent.rules": ("AdaGrad", "Adam", "GradientDescent", "Momentum", "RMSProp"),
+    "mibun.descent.spsa": ("SPSA",),
     "mibun.hessians": ("hessian",),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),
     "mibun.result": ("Derivative", "Status"),

@@ -18,7 +18,7 @@ from mibun.status import PASSING, STATUSES, Note, Status, StatusArray, counted, 
 from mibun.structure import Structure, pick
 from mibun.text import WIDTH, clip, count, measured
 
-__all__ = ["Derivative", "Note", "Status", "StatusArray", "number"]
+__all__ = ["Derivative", "Note", "Status", "StatusArray", "jsonable", "number"]
 
 ROWS: Final = 12  # a table of at most so many elements shows all of them
 LIKE_VALUE: Final = ("value", "error", "truncation", "rounding", "step")
@@ -216,7 +216,7 @@ class Derivative:
         >>> d["value"], d["error"], d["status"]
         ('nan', 'inf', 'not finite')
         """
-        return {field.name: _jsonable(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: jsonable(getattr(self, field.name)) for field in fields(self)}
 
     def __getitem__(self, key: Any) -> "Derivative":
         picked: dict[str, Any] = {}
@@ -446,29 +446,29 @@ def _picked_notes(derivative: Derivative, key: Any, part: Any) -> tuple[Note, ..
     )
 
 
-def _jsonable(x: Any) -> Any:
-    """Turn a field into what ``json.dumps`` accepts without nan and infinity."""
+def jsonable(x: Any) -> Any:
+    """Turn a field of a result into what ``json.dumps`` accepts, nan and the infinities into strings."""
     if isinstance(x, np.generic):
         x = float(x) if isinstance(x, np.floating) else x.item()
     if isinstance(x, float):
         return x if math.isfinite(x) else str(x)
     if isinstance(x, complex):
-        return {"real": _jsonable(x.real), "imag": _jsonable(x.imag)}
+        return {"real": jsonable(x.real), "imag": jsonable(x.imag)}
     if isinstance(x, Status):
         return x.word
     if isinstance(x, Derivative):
         return x.to_dict()
     if isinstance(x, Note):
-        return {field.name: _jsonable(getattr(x, field.name)) for field in fields(x)}
+        return {field.name: jsonable(getattr(x, field.name)) for field in fields(x)}
     if isinstance(x, dict):
-        return {str(key): _jsonable(entry) for key, entry in x.items()}
+        return {str(key): jsonable(entry) for key, entry in x.items()}
     if hasattr(x, "tocoo"):
         row, column = _coordinates(x).T.tolist()
-        return {"shape": list(x.shape), "row": row, "column": column, "data": _jsonable(x.tocoo().data)}
+        return {"shape": list(x.shape), "row": row, "column": column, "data": jsonable(x.tocoo().data)}
     if isinstance(x, np.ndarray | StatusArray):
-        return _jsonable(x.tolist())
+        return jsonable(x.tolist())
     if isinstance(x, list | tuple):
-        return [_jsonable(entry) for entry in x]
+        return [jsonable(entry) for entry in x]
     return x if x is None or isinstance(x, str | bool | int) else str(x)
 
 

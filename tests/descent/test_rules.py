@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mibun as mb
-from mibun.descent.rules import Rule
+from mibun.descent.rules import Rule, choose_rule
 from mibun.errors import InputError
 
 RULES = [
@@ -16,7 +16,12 @@ RULES = [
     mb.Momentum(0.02, momentum=0.0),
     mb.Adam(0.03),
     mb.Adam(0.03, betas=(0.5, 0.9), eps=1e-3),
+    mb.AdaGrad(0.4),
+    mb.AdaGrad(0.4, lr_decay=0.01, initial_accumulator_value=0.3, eps=1e-3),
+    mb.RMSProp(0.02),
+    mb.RMSProp(0.02, alpha=0.9, eps=1e-3, momentum=0.5, centered=True),
 ]
+KINDS = [mb.GradientDescent, mb.Momentum, mb.Adam, mb.AdaGrad, mb.RMSProp]
 DTYPES = (np.float64, np.float32)
 CURVATURE = (1.0, 7.0, 0.1, 30.0)
 
@@ -35,6 +40,7 @@ def by_hand(rule, x, steps):
     result = []
     for index, at in enumerate(x):
         velocity = first = second = 0.0
+        squares = getattr(rule, "initial_accumulator_value", 0.0)
         for step in range(1, steps + 1):
             g = slope(at, index)
             if isinstance(rule, mb.GradientDescent):
@@ -42,6 +48,15 @@ def by_hand(rule, x, steps):
             elif isinstance(rule, mb.Momentum):
                 velocity = rule.momentum * velocity + g
                 at -= rule.learning_rate * (g + rule.momentum * velocity if rule.nesterov else velocity)
+            elif isinstance(rule, mb.AdaGrad):
+                squares += g * g
+                at -= rule.learning_rate / (1 + (step - 1) * rule.lr_decay) * g / (math.sqrt(squares) + rule.eps)
+            elif isinstance(rule, mb.RMSProp):
+                squares = rule.alpha * squares + (1 - rule.alpha) * g * g
+                first = rule.alpha * first + (1 - rule.alpha) * g
+                variance = squares - first**2 if rule.centered else squares
+                velocity = rule.momentum * velocity + g / (math.sqrt(variance) + rule.eps)
+                at -= rule.learning_rate * velocity
             else:
                 first = rule.betas[0] * first + (1 - rule.betas[0]) * g
                 second = rule.betas[1] * second + (1 - rule.betas[1]) * g * g
@@ -102,7 +117,7 @@ def test_float32_follows_float64_to_its_own_digits(rule):
     np.testing.assert_allclose(paths[1], paths[0], rtol=2e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", [mb.GradientDescent, mb.Momentum, mb.Adam])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [np.float64, np.float32])
 def test_numpy_numbers_as_options_do_not_widen_float32(kind, number):
     rule, x = kind(number(0.1)), np.ones(3, np.float32)
@@ -143,10 +158,11 @@ def test_every_rule_goes_down_to_the_minimum(rule):
     state = rule.init(x)
     for _ in range(1500):
         x, state = rule.update(x, 2 * x, state)
-    assert np.abs(x).max() < (0.1 if isinstance(rule, mb.Adam) else 1e-6)  # Adam steps on at its learning rate
+    # those that divide by the size of the gradient step on at their learning rate
+    assert np.abs(x).max() < (1e-6 if isinstance(rule, mb.GradientDescent | mb.Momentum) else 0.1)
 
 
-@pytest.mark.parametrize("kind", [mb.GradientDescent, mb.Momentum, mb.Adam])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bad", [0, 0.0, -0.1, np.nan, np.inf, "fast", None, True, [0.1], 1j])
 def test_a_bad_learning_rate_is_refused_by_name(kind, bad):
     with pytest.raises(InputError, match="learning_rate must be a finite number above 0"):
@@ -175,6 +191,82 @@ def test_bad_betas_are_refused_by_name(bad):
 def test_a_bad_eps_is_refused_by_name(bad):
     with pytest.raises(InputError, match="eps must be a finite number above 0"):
         mb.Adam(eps=bad)
+
+
+@pytest.mark.parametrize("bad", [-1e-8, np.nan, np.inf, "small", None, True])
+@pytest.mark.parametrize("name", ["lr_decay", "initial_accumulator_value"])
+def test_bad_options_of_adagrad_are_refused_by_name(name, bad):
+    with pytest.raises(InputError, match=f"{name} must be a finite number of at least 0"):
+        mb.AdaGrad(**{name: bad})
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("alpha", 1.0), ("alpha", None), ("momentum", 1.0), ("eps", 0.0), ("centered", 1)]
+)
+def test_bad_options_of_rmsprop_are_refused_by_name(name, bad):
+    with pytest.raises(InputError, match=f"{name} must be"):
+        mb.RMSProp(**{name: bad})
+
+
+def test_a_gradient_that_stays_as_it_is_gives_no_nan():
+    rule, x = mb.RMSProp(0.1, alpha=0.3, centered=True), np.ones(4)
+    g, state = np.array([0.1, 0.3, 1 / 3, 0.7]), rule.init(x)
+    for _ in range(100):
+        x, state = rule.update(x, g, state)
+    assert np.isfinite(x).all()
+
+
+def torch_optimizers(torch):
+    """Pairs of a rule and the optimizer of PyTorch with the same options."""
+    sgd, adagrad, rmsprop, adam = (getattr(torch.optim, name) for name in ("SGD", "Adagrad", "RMSprop", "Adam"))
+    return [
+        (mb.GradientDescent(0.05), lambda p: sgd(p, lr=0.05)),
+        (mb.Momentum(0.05, momentum=0.8), lambda p: sgd(p, lr=0.05, momentum=0.8)),
+        (mb.Momentum(0.05, 0.8, nesterov=True), lambda p: sgd(p, lr=0.05, momentum=0.8, nesterov=True)),
+        (mb.AdaGrad(), adagrad),
+        (
+            mb.AdaGrad(0.05, lr_decay=0.1, initial_accumulator_value=0.3, eps=1e-3),
+            lambda p: adagrad(p, lr=0.05, lr_decay=0.1, initial_accumulator_value=0.3, eps=1e-3),
+        ),
+        (mb.RMSProp(), rmsprop),
+        (
+            mb.RMSProp(0.05, alpha=0.9, eps=1e-3, momentum=0.8, centered=True),
+            lambda p: rmsprop(p, lr=0.05, alpha=0.9, eps=1e-3, momentum=0.8, centered=True),
+        ),
+        (mb.Adam(), adam),
+        (mb.Adam(0.05, betas=(0.5, 0.9), eps=1e-3), lambda p: adam(p, lr=0.05, betas=(0.5, 0.9), eps=1e-3)),
+    ]
+
+
+def test_the_updates_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    gradients, start = rng.normal(size=(100, 7)), rng.normal(size=7)
+    for rule, optimizer in torch_optimizers(torch):
+        parameter = torch.nn.Parameter(torch.tensor(start))
+        theirs, x, state = optimizer([parameter]), start, rule.init(start)
+        for g in gradients:
+            parameter.grad = torch.tensor(g)
+            theirs.step()
+            x, state = rule.update(x, g, state)
+            np.testing.assert_allclose(x, parameter.detach().numpy(), rtol=1e-13, atol=1e-13, err_msg=repr(rule))
+
+
+def test_words_name_the_rules():
+    assert choose_rule("gradient descent") == mb.GradientDescent()
+    assert [type(choose_rule(word)) for word in ("momentum", "adagrad", "rmsprop", "adam")] == [
+        mb.Momentum,
+        mb.AdaGrad,
+        mb.RMSProp,
+        mb.Adam,
+    ]
+    assert choose_rule(mb.Adam(0.5)) == mb.Adam(0.5)
+
+
+@pytest.mark.parametrize("bad", ["sgd", "Adam", 0.1, None, mb.Adam, []])
+def test_what_is_no_rule_is_refused(bad):
+    with pytest.raises(InputError, match="'gradient descent', 'momentum', 'adagrad', 'rmsprop', 'adam'"):
+        choose_rule(bad)
 
 
 def test_rules_are_values_that_print_as_what_they_are():

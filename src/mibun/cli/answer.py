@@ -17,7 +17,7 @@ from mibun.formula import Formula
 from mibun.methods import WORDS
 from mibun.result import Derivative, Status
 
-__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "read"]
+__all__ = ["EXIT_STATUS", "FormulaCommand", "answer", "options", "prints_apart", "read", "show", "told_order"]
 
 #: Exit status where an element has no number that can be trusted; the number is printed all the same.
 DOUBTFUL: Final = 1
@@ -69,15 +69,15 @@ def options(command: Command) -> Command:
     return click.argument("function")(command)
 
 
-def read(function: str, at: str) -> tuple[Callable[[Any], Any], Any]:
+def read(function: str, at: str, option: str = "--at") -> tuple[Callable[[Any], Any], Any]:
     """Read the function and the point; what a module prints while it is imported goes to stderr."""
-    x = read_point(at)
-    with _prints_apart():
+    x = read_point(at, option)
+    with prints_apart():
         return read_function(function), x
 
 
 @contextmanager
-def _prints_apart() -> Iterator[None]:
+def prints_apart() -> Iterator[None]:
     """Send to stderr what is printed meanwhile, so that stdout has the result and nothing else.
 
     Other processes, and code that is not Python, know stdout only by its number, so that is led there, too.
@@ -116,17 +116,23 @@ def answer(
     What f prints goes to stderr, so that stdout has the result and nothing else.
     """
     try:
-        with _prints_apart(), warnings.catch_warnings():
+        with prints_apart(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FunctionUnchanged)  # the status of every element says so
             d = verb(f, x, **given)
     except MibunError:
         raise
     except (Exception, SystemExit) as error:
         raise refused(short(name.strip()), error) from error
-    _show(json.dumps(d.to_dict(), allow_nan=False) if as_json else _told(d))
-    if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict) and not as_json:
-        click.echo(f"The order is {', '.join(f.variables)}.")
+    show(json.dumps(d.to_dict(), allow_nan=False) if as_json else _told(d))
+    if not as_json:
+        told_order(f, x)
     return 0 if d.passes else DOUBTFUL
+
+
+def told_order(f: Callable[[Any], Any], x: Any) -> None:
+    """Say which value of x is which variable of a formula, where it was given without names."""
+    if isinstance(f, Formula) and len(f.variables) > 1 and not isinstance(x, dict):
+        click.echo(f"The order is {', '.join(f.variables)}.")
 
 
 def _told(d: Derivative) -> str:
@@ -151,7 +157,7 @@ def _occurs(tree: Any, status: Status) -> bool:
     return tree is status if isinstance(tree, Status) else status in tree.counts()
 
 
-def _show(text: str) -> None:
+def show(text: str) -> None:
     """Print, in letters that the terminal has."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:

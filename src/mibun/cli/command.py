@@ -7,6 +7,7 @@ import click
 
 from mibun import __version__
 from mibun.cli.derivative import derivative
+from mibun.cli.descend import descend_command
 from mibun.cli.gradient import gradient
 from mibun.cli.hessian import hessian
 from mibun.cli.learn import learn
@@ -22,12 +23,13 @@ INTERRUPTED = 130
 @click.version_option(__version__, prog_name="mibun")
 @click.pass_context
 def mibun(context: click.Context) -> None:
-    """Numerical derivatives, and networks that learn by them."""
+    """Numerical derivatives, descents along them, and networks that learn by them."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 mibun.add_command(derivative)
+mibun.add_command(descend_command)
 mibun.add_command(gradient)
 mibun.add_command(hessian)
 mibun.add_command(learn)

@@ -46,8 +46,8 @@ def read_function(text: str) -> Callable[[Any], Any]:
         raise InputError(str(error).partition("\n")[0]) from error  # the lines after it draw an arrow
 
 
-def read_point(text: str) -> Any:
-    """Read a number, JSON, ``x=3,y=4`` or the path of a .npy file as the point that `text` after --at means.
+def read_point(text: str, option: str = "--at") -> Any:
+    """Read a number, JSON, ``x=3,y=4`` or the path of a .npy file as the point that `text` after an option means.
 
     All numbers become floats. Whether a point can be differentiated at (nan, no elements) is for the verb to say.
 
@@ -60,14 +60,14 @@ def read_point(text: str) -> Any:
     with suppress(ValueError):
         return float(text)
     if text[:1] in ("[", "{", '"'):
-        return _json(text)
+        return _json(text, option)
     if text.endswith(".npy"):
-        return _array(text)
+        return _array(text, option)
     if "=" in text:
-        return _named(text)
+        return _named(text, option)
     raise InputError(
-        f"--at {short(text)!r} is given; expected a number such as 1.3, JSON such as '[3, 4]', values by name such as "
-        "x=3,y=4, or the path of a .npy file"
+        f"{option} {short(text)!r} is given; expected a number such as 1.3, JSON such as '[3, 4]', values by name "
+        "such as x=3,y=4, or the path of a .npy file"
     )
 
 
@@ -161,40 +161,40 @@ def _relative(file: str) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _array(text: str) -> NDArray[Any]:
+def _array(text: str, option: str) -> NDArray[Any]:
     try:
         array = np.load(text, allow_pickle=False)
     except OSError as error:
-        raise InputError(f"--at {text} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{option} {text} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a broken file ends in many ways, and NumPy speaks of pickles then
-        raise InputError(f"--at {text} holds no whole array of numbers as np.save writes it") from error
+        raise InputError(f"{option} {text} holds no whole array of numbers as np.save writes it") from error
     if not isinstance(array, np.ndarray):
         array.close()
-        raise InputError(f"--at {text} holds several arrays; expected one, as np.save writes it")
+        raise InputError(f"{option} {text} holds several arrays; expected one, as np.save writes it")
     return array
 
 
-def _json(text: str) -> Any:
+def _json(text: str, option: str) -> Any:
     try:
         found = json.loads(text, parse_int=float, object_pairs_hook=_once)
-        _check(found)
+        _check(found, option)
     except json.JSONDecodeError as error:
-        raise InputError(f"--at {short(text)!r} is no JSON at character {error.pos + 1}: {error.msg}") from error
+        raise InputError(f"{option} {short(text)!r} is no JSON at character {error.pos + 1}: {error.msg}") from error
     except RecursionError as error:
-        raise InputError(f"--at {short(text)!r} is nested too deeply; give a .npy file") from error
+        raise InputError(f"{option} {short(text)!r} is nested too deeply; give a .npy file") from error
     return found
 
 
-def _check(found: Any) -> None:
+def _check(found: Any, option: str) -> None:
     """Refuse what JSON has besides numbers, lists and objects."""
     if isinstance(found, str | bool | None):
-        raise InputError(f"--at has {json.dumps(found)} where a number is expected; write it as in 1.3 or 2e-3")
+        raise InputError(f"{option} has {json.dumps(found)} where a number is expected; write it as in 1.3 or 2e-3")
     if not isinstance(found, float):
         for entry in found.values() if isinstance(found, dict) else found:
-            _check(entry)
+            _check(entry, option)
 
 
-def _named(text: str) -> dict[str, Any]:
+def _named(text: str, option: str) -> dict[str, Any]:
     pairs = []
     for part in text.split(","):
         name, _, value = (word.strip() for word in part.partition("="))
@@ -203,7 +203,7 @@ def _named(text: str) -> dict[str, Any]:
         except ValueError:
             name = ""
         if not name.isidentifier():
-            raise InputError(f"--at {short(text)!r} is given; expected numbers by name, such as x=3,y=4") from None
+            raise InputError(f"{option} {short(text)!r} is given; expected numbers by name, such as x=3,y=4") from None
     return _once(pairs)
 
 
