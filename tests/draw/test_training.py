@@ -37,22 +37,6 @@ def made_history(loss=(2.0, 1.5, 1.2, 1.0), validation=True):
     )
 
 
-@pytest.fixture
-def ax():
-    return Figure(layout="constrained").subplots()
-
-
-@pytest.fixture
-def no_figure_left(monkeypatch):
-    """Give pyplot, and see that nothing is shown and no figure left open."""
-    from matplotlib import pyplot
-
-    monkeypatch.setattr(pyplot, "show", lambda *_, **__: pytest.fail("show was called"))
-    before = pyplot.get_fignums()
-    yield pyplot
-    assert pyplot.get_fignums() == before
-
-
 # Loss
 
 

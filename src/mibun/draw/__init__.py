@@ -5,6 +5,37 @@ own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; w
 `MissingDependency`.
 """
 
-from mibun.draw.training import DigitsArtists, TrainingArtists, digits, training
+from mibun.draw.curves import function, tangent
+from mibun.draw.difference import difference
+from mibun.draw.digits import DigitsArtists, digits
+from mibun.draw.field import field
+from mibun.draw.landscape import loss_landscape
+from mibun.draw.lessons import log_curve, step_and_sigmoid
+from mibun.draw.networks import confusion, weights
+from mibun.draw.path import path, paths
+from mibun.draw.step_error import step_error
+from mibun.draw.style import Picture
+from mibun.draw.surfaces import contour, surface
+from mibun.draw.training import TrainingArtists, training
 
-__all__ = ["DigitsArtists", "TrainingArtists", "digits", "training"]
+__all__ = [
+    "DigitsArtists",
+    "Picture",
+    "TrainingArtists",
+    "confusion",
+    "contour",
+    "difference",
+    "digits",
+    "field",
+    "function",
+    "log_curve",
+    "loss_landscape",
+    "path",
+    "paths",
+    "step_and_sigmoid",
+    "step_error",
+    "surface",
+    "tangent",
+    "training",
+    "weights",
+]

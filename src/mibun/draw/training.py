@@ -1,42 +1,32 @@
-"""Pictures of a training run: its loss, its accuracies, and the images that it was about."""
+"""The course of a training run: its loss, and its accuracies."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mibun.errors import InputError, MissingDependency
+from mibun.draw.style import MARKERS, Look, axes_for, legend_of, look_of
+from mibun.draw.words import Language, Words
+from mibun.errors import InputError
 from mibun.learn import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
     from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Rectangle
-    from matplotlib.text import Text
 
-__all__ = ["DigitsArtists", "TrainingArtists", "digits", "running_mean", "training"]
+__all__ = ["TrainingArtists", "mean_width", "running_mean", "training"]
 
-# Okabe and Ito (2008): told apart with every kind of colour vision. In grey, styles and markers tell.
-_BLUE, _ORANGE, _GREEN, _VERMILION, _SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
-_LOOKS = {
-    "training": {"color": _BLUE, "linestyle": "-", "marker": "o"},
-    "validation": {"color": _ORANGE, "linestyle": "--", "marker": "s"},
-    "test": {"color": _GREEN, "linestyle": "-.", "marker": "^"},
-}
 #: Decades that the loss spans before its axis becomes logarithmic.
 _LINEAR_DECADES = 1.5
 #: Decades above and below 1 at which a logarithmic axis ends; what lies beyond is not seen.
 _MOST_DECADES = 200
 #: Markers on a line, and the most steps that a running mean goes over, less one.
 _MARKERS, _WIDEST_MEAN = 20, 500
-#: Width of an image of `digits` in a figure of its own, and the longest side of that figure, in inches.
-_CELL, _LONGEST = 0.75, 40.0
 
 
 class TrainingArtists(NamedTuple):
@@ -56,27 +46,9 @@ class TrainingArtists(NamedTuple):
     legend: Legend
 
 
-class DigitsArtists(NamedTuple):
-    """What `digits` drew.
-
-    Attributes
-    ----------
-    axes : Axes
-    image : AxesImage or None
-        All images as one mosaic; None where there were none.
-    captions : tuple of Text
-        One for each image, in order; none without labels and predictions.
-    frames : dict of int to Rectangle
-        The frame around each image whose prediction is not its label, by the image's number.
-    """
-
-    axes: Axes
-    image: AxesImage | None
-    captions: tuple[Text, ...]
-    frames: dict[int, Rectangle]
-
-
-def training(history: History, quantity: str = "loss", *, ax: Axes | None = None) -> TrainingArtists:
+def training(
+    history: History, quantity: str = "loss", *, language: Language = "en", ax: Axes | None = None
+) -> TrainingArtists:
     """Draw the course of a training run over its steps, with the epochs on the upper edge.
 
     Parameters
@@ -87,6 +59,7 @@ def training(history: History, quantity: str = "loss", *, ax: Axes | None = None
         `"loss"`: the loss of every step's batch as a thin line, and the mean of the steps around each (a twenty-fifth
         of the run, at most 501) on top of it; the axis is logarithmic if the loss spans more than 1.5 decades.
         `"accuracy"`: the shares of right answers on training, validation and test data, where they were measured.
+    language : "en" or "ko"
     ax
         Where to draw; by default a new figure of pyplot.
 
@@ -117,30 +90,31 @@ def training(history: History, quantity: str = "loss", *, ax: Axes | None = None
         raise InputError(f"history must be what learn.train returned, not {type(history).__name__}")
     if not isinstance(quantity, str) or quantity not in _QUANTITIES:
         raise InputError(f"quantity must be one of {', '.join(sorted(_QUANTITIES))}, not {quantity!r}")
-    _require_matplotlib()
+    words = Words(language)
+    axes = axes_for(ax, (6.4, 4.2))
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axes = _axes(ax, (6.4, 4.2))
-    lines = _QUANTITIES[quantity](history, axes)
-    axes.set_xlabel("steps")
+    look = look_of(axes)
+    lines = _QUANTITIES[quantity](history, axes, look, words)
+    axes.set_xlabel(words("steps"))
     axes.set_xlim(0, max(1, history.steps) * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if history.steps and history.epochs:
-        _add_epochs(axes, history.steps / history.epochs)
-    axes.grid(visible=True, color="0.88", linewidth=0.6)
-    axes.set_axisbelow(True)
-    return TrainingArtists(axes, lines, axes.legend(loc=_free_corner(history, quantity), framealpha=0.9))
+        _add_epochs(axes, history.steps / history.epochs, words("epochs"))
+    legend = legend_of(axes, look, loc=_free_corner(history, quantity), fontsize="medium")
+    words.dress(axes)
+    return TrainingArtists(axes, lines, legend)
 
 
-def _add_epochs(axes: Axes, per_epoch: float) -> None:
+def _add_epochs(axes: Axes, per_epoch: float, label: str) -> None:
     def epochs(steps: ArrayLike) -> NDArray[np.float64]:
         return np.asarray(steps, np.float64) / per_epoch
 
     def steps(epochs: ArrayLike) -> NDArray[np.float64]:
         return np.asarray(epochs, np.float64) * per_epoch
 
-    axes.secondary_xaxis("top", functions=(epochs, steps)).set_xlabel("epochs")
+    axes.secondary_xaxis("top", functions=(epochs, steps)).set_xlabel(label)
 
 
 def _free_corner(history: History, quantity: str) -> Literal["lower right", "upper right"]:
@@ -151,27 +125,23 @@ def _free_corner(history: History, quantity: str) -> Literal["lower right", "upp
     return "lower right" if rises else "upper right"
 
 
-def _draw_loss(history: History, axes: Axes) -> dict[str, Line2D]:
+def _draw_loss(history: History, axes: Axes, look: Look, words: Words) -> dict[str, Line2D]:
     loss, width = history.loss, mean_width(len(history.loss))
     steps = np.arange(1, len(loss) + 1)
-    last = f" (last {loss[-1]:.3g})" if len(loss) else " (none)"
-    thin = width > 1
-    color, linewidth = (_SKY, 0.7) if thin else (_BLUE, 1.5)
+    text = words("each step (last {last})", last=f"{loss[-1]:.3g}") if len(loss) else words("each step (none)")
+    weak = {"linewidth": 0.7, "alpha": 0.5} if width > 1 else {"linewidth": 1.5}
     marker = "o" if len(loss) <= _MARKERS else ""
-    (line,) = axes.plot(
-        steps, loss, color=color, linewidth=linewidth, marker=marker, markersize=4, label="each step" + last
-    )
+    (line,) = axes.plot(steps, loss, **look.line(0, **weak, marker=marker, markersize=4, label=text))
     lines = {"loss": line}
-    if thin:
+    if width > 1:
         mean = running_mean(loss, width)
-        (lines["mean"],) = axes.plot(
-            steps, mean, color=_BLUE, linewidth=2.0, label=f"mean of {width} steps (last {mean[-1]:.3g})"
-        )
+        text = words("mean of {width} steps (last {last})", width=width, last=f"{mean[-1]:.3g}")
+        (lines["mean"],) = axes.plot(steps, mean, **look.line(0, linewidth=2.0, label=text))
     _scale_loss(axes, loss[np.isfinite(loss)])
     if not len(loss):
-        axes.text(0.5, 0.5, "no step was done", transform=axes.transAxes, ha="center", va="center")
-    axes.set_ylabel("loss")
-    axes.set_title("Loss of each training step")
+        axes.text(0.5, 0.5, words("no step was done"), transform=axes.transAxes, ha="center", color=look.ink)
+    axes.set_ylabel(words("loss"))
+    axes.set_title(words("Loss of each training step"))
     return lines
 
 
@@ -188,7 +158,7 @@ def _scale_loss(axes: Axes, loss: NDArray[np.float64]) -> None:
     axes.set_yscale("log")
 
 
-def _draw_accuracy(history: History, axes: Axes) -> dict[str, Line2D]:
+def _draw_accuracy(history: History, axes: Axes, look: Look, words: Words) -> dict[str, Line2D]:
     from matplotlib.ticker import PercentFormatter
 
     shares = {
@@ -201,24 +171,18 @@ def _draw_accuracy(history: History, axes: Axes) -> dict[str, Line2D]:
         if share is None:
             continue
         every = math.ceil(len(share) / _MARKERS)
-        (lines[name],) = axes.plot(
-            history.measured_at,
-            share,
-            **_LOOKS[name],  # type: ignore[arg-type]
-            linewidth=1.6,
-            markersize=5,
-            # Each line has its markers elsewhere, so that they do not hide each other where there are many.
-            markevery=(number * every // 3, every),
-            label=f"{name} (last {100 * share[-1]:.1f} %)",
-        )
+        text = words("{name} (last {last} %)", name=words(name), last=f"{100 * share[-1]:.1f}")
+        style = look.line(number, marker=MARKERS[number], markersize=5, label=text)
+        # Each line has its markers elsewhere, so that they do not hide each other where there are many.
+        (lines[name],) = axes.plot(history.measured_at, share, **style, markevery=(number * every // 3, every))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0, symbol=" %"))
     axes.set_ylim(0.0, 1.03)
-    axes.set_ylabel("right answers")
-    axes.set_title("Accuracy")
+    axes.set_ylabel(words("right answers"))
+    axes.set_title(words("Accuracy"))
     return lines
 
 
-_QUANTITIES: dict[str, Callable[[History, Axes], dict[str, Line2D]]] = {
+_QUANTITIES: dict[str, Callable[[History, Axes, Look, Words], dict[str, Line2D]]] = {
     "accuracy": _draw_accuracy,
     "loss": _draw_loss,
 }
@@ -252,176 +216,3 @@ def _window_sums(values: NDArray[np.float64], width: int) -> NDArray[np.float64]
     with np.errstate(over="ignore"):  # a mean beyond the largest float is not drawn
         sums: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, width).sum(axis=1)
     return sums
-
-
-def digits(
-    images: ArrayLike,
-    *,
-    labels: ArrayLike | None = None,
-    predicted: ArrayLike | None = None,
-    columns: int = 10,
-    ax: Axes | None = None,
-) -> DigitsArtists:
-    """Draw images as one mosaic, dark ink on white, each with its caption below.
-
-    Parameters
-    ----------
-    images
-        Shape (n, height, width), or (n, pixels) for square images; larger values are darker. n may be 0.
-    labels, predicted
-        Shape (n,): what each image is, and what it was taken for. With both the caption is "label → predicted", and
-        the images whose two differ get a frame and a bold caption; with one of them the caption is that one.
-    columns
-        Images in a row, at least 1.
-    ax
-        Where to draw; by default a new figure of pyplot.
-
-    Returns
-    -------
-    DigitsArtists
-        The Axes, the mosaic, the captions, the frames.
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit, or `columns` is not an integer above 0.
-    MissingDependency
-        If matplotlib is not installed.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> import mibun as mb
-    >>> from mibun import learn
-    >>> data = learn.load_digits()
-    >>> ax = Figure().subplots()
-    >>> drawn = mb.draw.digits(data.test_x[:2], labels=data.test_labels[:2], predicted=[7, 7], ax=ax)
-    >>> [caption.get_text() for caption in drawn.captions]
-    ['5 → 7', '3 → 7']
-    """
-    grids = _checked_images(images)
-    names, guesses = (
-        _checked_words(given, name, len(grids)) for given, name in ((labels, "labels"), (predicted, "predicted"))
-    )
-    if isinstance(columns, bool) or not isinstance(columns, (int, np.integer)) or columns < 1:
-        raise InputError(f"columns must be an integer above 0, such as 10, not {columns!r}")
-    _require_matplotlib()
-    mosaic, places = _mosaic(grids, int(columns), captioned=names is not None or guesses is not None)
-    height, width = mosaic.shape
-    across = _CELL * min(int(columns), max(1, len(grids)))
-    scale = min(1.0, _LONGEST / max(across, across * height / max(1, width)))
-    axes = _axes(ax, (scale * max(2.0, across), scale * max(1.0, across * height / max(1, width))))
-    axes.set_axis_off()
-    if not len(grids):
-        axes.text(0.5, 0.5, "no images", transform=axes.transAxes, ha="center", va="center")
-        return DigitsArtists(axes, None, (), {})
-    image = axes.imshow(mosaic, cmap="gray_r", vmin=grids.min(), vmax=max(grids.max(), grids.min() + 1e-12))
-    wrong = set() if names is None or guesses is None else set(np.flatnonzero(names != guesses).tolist())
-    captions = _draw_captions(axes, mosaic, grids, places, (names, guesses), wrong)
-    frames = {number: _draw_frame(axes, grids, places[number]) for number in sorted(wrong)}
-    return DigitsArtists(axes, image, captions, frames)
-
-
-def _mosaic(
-    grids: NDArray[np.float64], columns: int, *, captioned: bool
-) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
-    """Lay the images on one array, NaN between them; give it and the (row, column) of each image's first pixel."""
-    count, height, width = grids.shape
-    columns = min(columns, max(1, count))
-    down = height + (math.ceil(0.42 * height) if captioned else math.ceil(0.15 * height))
-    right = width + math.ceil(0.15 * width)
-    mosaic = np.full((math.ceil(count / columns) * down, columns * right), np.nan)
-    places = [(number // columns * down, number % columns * right) for number in range(count)]
-    for grid, (top, left) in zip(grids, places, strict=True):
-        mosaic[top : top + height, left : left + width] = grid
-    return mosaic, places
-
-
-def _draw_captions(
-    axes: Axes,
-    mosaic: NDArray[np.float64],
-    grids: NDArray[np.float64],
-    places: list[tuple[int, int]],
-    words: tuple[NDArray[Any] | None, NDArray[Any] | None],
-    wrong: set[int],
-) -> tuple[Text, ...]:
-    given = [word for word in words if word is not None]
-    if not given:
-        return ()
-    _, height, width = grids.shape
-    # An image is drawn with square pixels, so the narrower side of the Axes sets the size of its captions.
-    point = min(axes.bbox.width / mosaic.shape[1], axes.bbox.height / mosaic.shape[0]) * 72 / axes.figure.dpi
-    size = min(12.0, max(3.0, 0.24 * width * point))
-    return tuple(
-        axes.text(
-            left + (width - 1) / 2,
-            top + 1.2 * height - 0.5,
-            " → ".join(str(word[number]) for word in given),
-            ha="center",
-            va="center",
-            fontsize=size,
-            fontweight="bold" if number in wrong else "normal",
-        )
-        for number, (top, left) in enumerate(places)
-    )
-
-
-def _draw_frame(axes: Axes, grids: NDArray[np.float64], place: tuple[int, int]) -> Rectangle:
-    from matplotlib.patches import Rectangle
-
-    _, height, width = grids.shape
-    frame = Rectangle((place[1] - 0.5, place[0] - 0.5), width, height, fill=False, edgecolor=_VERMILION, linewidth=1.5)
-    axes.add_patch(frame)
-    return frame
-
-
-def _checked_images(images: ArrayLike) -> NDArray[np.float64]:
-    """Give the images as (n, height, width)."""
-    try:
-        given = np.asarray(images)
-    except ValueError as error:
-        raise InputError(f"images must be one array of shape (n, height, width): {error}") from None
-    if given.dtype.kind not in "fiub":
-        raise InputError(f"images must hold real numbers, not {given.dtype}")
-    expected = "images must have shape (n, height, width), or (n, pixels) with square images"
-    if given.ndim == 1 and not given.size:
-        return np.zeros((0, 1, 1))
-    if given.ndim == 2:
-        side = math.isqrt(given.shape[1])
-        if side * side != given.shape[1]:
-            raise InputError(f"{expected}; {given.shape[1]} pixels make no square, give (n, height, width)")
-        given = given.reshape(len(given), side, side)
-    if given.ndim != 3:
-        one = "; write images[np.newaxis] for one image" if given.ndim == 1 else ""
-        raise InputError(f"{expected}, not {given.shape}{one}")
-    if len(given) and not given.size:
-        raise InputError(f"{expected}, with at least one pixel, not {given.shape}")
-    if not np.isfinite(given).all():
-        raise InputError("images must hold finite numbers")
-    return given.astype(np.float64)
-
-
-def _checked_words(given: ArrayLike | None, name: str, count: int) -> NDArray[Any] | None:
-    if given is None:
-        return None
-    words = np.asarray(given)
-    if words.shape != (count,):
-        raise InputError(f"{name} must have shape ({count},), one for each image, not {words.shape}")
-    return words
-
-
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Give `ax`, or those of a new figure that pyplot knows."""
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot
-
-    _, made = pyplot.subplots(figsize=size, layout="constrained")
-    return made
-
-
-def _require_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency.of("matplotlib", "plot", "mb.draw") from error
