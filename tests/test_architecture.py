@@ -50,7 +50,9 @@ LEARN_LAYERS = (
     ("data",),
     ("network",),
     ("engines",),
-    ("history", "threads"),
+    ("batches", "history", "threads", "checkpoint"),
+    ("diagnosis",),
+    ("watch",),
     ("train",),
 )
 #: Third parties, and where they may be imported; NumPy everywhere.

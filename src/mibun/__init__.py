@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mibun.descent.descend import descend
     from mibun.descent.path import Path, PathStatus
     from mibun.descent.rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp
+    from mibun.descent.schedules import Decay, Scheduled
     from mibun.descent.spsa import SPSA
     from mibun.hessians import hessian
     from mibun.methods import Adaptive, Backward, Central, ComplexStep, Forward
@@ -29,6 +30,7 @@ __all__ = [  # noqa: RUF022  SPSA is a class, no constant
     "Backward",
     "Central",
     "ComplexStep",
+    "Decay",
     "Derivative",
     "Forward",
     "GradientDescent",
@@ -37,6 +39,7 @@ __all__ = [  # noqa: RUF022  SPSA is a class, no constant
     "PathStatus",
     "RMSProp",
     "SPSA",
+    "Scheduled",
     "Status",
     "book",
     "derivative",
@@ -60,6 +63,7 @@ _HOMES = {
     "mibun.descent.descend": ("descend",),
     "mibun.descent.path": ("Path", "PathStatus"),
     "mibun.descent.rules": ("AdaGrad", "Adam", "GradientDescent", "Momentum", "RMSProp"),
+    "mibun.descent.schedules": ("Decay", "Scheduled"),
     "mibun.descent.spsa": ("SPSA",),
     "mibun.hessians": ("hessian",),
     "mibun.methods": ("Adaptive", "Backward", "Central", "ComplexStep", "Forward"),

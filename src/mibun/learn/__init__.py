@@ -5,9 +5,10 @@ gradient is computed: `Chain` (local numerical derivatives, composed by the chai
 `Coordinate` (every weight moved on its own; the oracle).
 """
 
+from mibun.learn.checkpoint import Checkpoint
 from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
 from mibun.learn.engines import Chain, Coordinate, Cost
-from mibun.learn.history import History, Stop
+from mibun.learn.history import Finding, History, Stop
 from mibun.learn.layers import Activation, Dense, Elementwise, Identity, Layer, ReLU, Sigmoid, StepFunction, Tanh
 from mibun.learn.losses import SoftmaxCrossEntropy, SumSquaredError
 from mibun.learn.network import Network
@@ -16,11 +17,13 @@ from mibun.learn.train import Progress, train
 __all__ = [
     "Activation",
     "Chain",
+    "Checkpoint",
     "Coordinate",
     "Cost",
     "Dataset",
     "Dense",
     "Elementwise",
+    "Finding",
     "History",
     "Identity",
     "Layer",

@@ -19,7 +19,7 @@ from mibun.learn.bounds import Array
 from mibun.learn.layers import Dense, Elementwise, Layer, Weights
 from mibun.learn.losses import Loss, SoftmaxCrossEntropy, SumSquaredError, Targets
 
-__all__ = ["FORMAT_VERSION", "Network"]
+__all__ = ["FORMAT_VERSION", "UNREADABLE", "Network"]
 
 #: Version of the files that `Network.save` writes.
 FORMAT_VERSION = 1
@@ -36,7 +36,7 @@ _SAVED_LOSSES: dict[str, type[Loss]] = {
 }
 
 #: What NumPy and zipfile raise for files that are damaged or of another kind.
-_UNREADABLE = (ValueError, OSError, EOFError, TypeError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (ValueError, OSError, EOFError, TypeError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Network:
@@ -449,7 +449,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         # Opened here, for np.load leaves a file that it cannot read open.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FormatError(
             f"{path} is not an npz file that can be read ({error}); expected one by Network.save"
         ) from None
