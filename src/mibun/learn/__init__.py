@@ -6,7 +6,16 @@ gradient is computed: `Chain` (local numerical derivatives, composed by the chai
 """
 
 from mibun.learn.checkpoint import Checkpoint
-from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
+from mibun.learn.data import (
+    Dataset,
+    from_arrays,
+    load_csv,
+    load_digits,
+    load_fashion,
+    load_mnist,
+    load_npz,
+    one_hot,
+)
 from mibun.learn.engines import Chain, Coordinate, Cost
 from mibun.learn.history import Finding, History, Stop
 from mibun.learn.layers import Activation, Dense, Elementwise, Identity, Layer, ReLU, Sigmoid, StepFunction, Tanh
@@ -36,8 +45,12 @@ __all__ = [
     "Stop",
     "SumSquaredError",
     "Tanh",
+    "from_arrays",
+    "load_csv",
     "load_digits",
+    "load_fashion",
     "load_mnist",
+    "load_npz",
     "one_hot",
     "train",
 ]
