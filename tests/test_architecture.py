@@ -61,6 +61,7 @@ THIRD_PARTIES = {
     "matplotlib": ("draw", "report"),
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
+    "PIL": ("learn.data",),
     "threadpoolctl": ("learn.threads",),
     "click": ("cli",),
     "rich": ("cli",),

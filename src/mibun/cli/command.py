@@ -11,6 +11,8 @@ from mibun.cli.descend import descend_command
 from mibun.cli.gradient import gradient
 from mibun.cli.hessian import hessian
 from mibun.cli.learn import learn
+from mibun.cli.predict import predict
+from mibun.cli.report import report
 from mibun.errors import MibunError
 
 __all__ = ["run"]
@@ -33,6 +35,8 @@ mibun.add_command(descend_command)
 mibun.add_command(gradient)
 mibun.add_command(hessian)
 mibun.add_command(learn)
+mibun.add_command(predict)
+mibun.add_command(report)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ gradient is computed: `Chain` (local numerical derivatives, composed by the chai
 from mibun.learn.checkpoint import Checkpoint
 from mibun.learn.data import (
     Dataset,
+    fit_digit,
     from_arrays,
     load_csv,
     load_digits,
@@ -45,6 +46,7 @@ __all__ = [
     "Stop",
     "SumSquaredError",
     "Tanh",
+    "fit_digit",
     "from_arrays",
     "load_csv",
     "load_digits",

@@ -321,7 +321,7 @@ class Network:
         Parameters
         ----------
         path
-            The npz file.
+            The npz file, or a run folder with `weights.npz` in it.
         functions
             For every `Elementwise` layer its function, by the name that it had: code is never stored.
 
@@ -333,8 +333,9 @@ class Network:
         InputError
             If a function is missing.
         """
-        arrays = _read_arrays(Path(path))
-        header = _read_header(Path(path), arrays.pop("header", None))
+        path = Path(path) / "weights.npz" if Path(path).is_dir() else Path(path)
+        arrays = _read_arrays(path)
+        header = _read_header(path, arrays.pop("header", None))
         functions = functions or {}
         _require_functions(header["layers"], functions)
         try:

@@ -28,6 +28,8 @@ __all__ = ["DEFAULT_EPOCHS", "Progress", "train"]
 
 #: Passes over the training data when neither `epochs` nor `steps` is given.
 DEFAULT_EPOCHS = 10
+#: Training images whose accuracy is measured on the way; all of them at the end.
+MEASURED = 10_000
 
 
 class Progress(NamedTuple):
@@ -124,7 +126,8 @@ def train(
     Returns
     -------
     History
-        Loss of every step, accuracies at the start, after every epoch and at the end, evaluations, time.
+        Loss of every step, accuracies at the start, after every epoch and at the end, evaluations, time. On the way
+        the accuracy on training images is that of the first 10,000, at the end that of all.
 
     Raises
     ------
@@ -239,8 +242,10 @@ class _Run:
             # A stop in the middle of a step leaves no state that another process could go on from.
             if self.between_steps and self.stop is not Stop.NOT_FINITE:
                 self.save()
+            while self.measured and self.measured[-1][0] == len(self.losses) and len(self.targets) > MEASURED:
+                self.measured.pop()
             if not self.measured or self.measured[-1][0] != len(self.losses):
-                self.measure()
+                self.measure(most=None)
             self.look(end=True)
 
     def loop(self, callback: Callback | None) -> None:
@@ -279,7 +284,7 @@ class _Run:
                     Progress(done, self.steps, loss, last[1], last[2], self.evaluations, spent, left, tuple(self.notes))
                 )
 
-    def measure(self) -> None:
+    def measure(self, most: int | None = MEASURED) -> None:
         """Record the accuracies; a network that is no longer finite is not measured."""
         started = time.perf_counter()
         data = self.dataset
@@ -289,7 +294,7 @@ class _Run:
                 if data.validation_x is None or data.validation_labels is None
                 else self.network.accuracy(data.validation_x, data.validation_labels)
             )
-            train_accuracy = self.network.accuracy(data.train_x, data.train_labels)
+            train_accuracy = self.network.accuracy(data.train_x[:most], data.train_labels[:most])
             test_accuracy = self.network.accuracy(data.test_x, data.test_labels)
             self.measured.append((len(self.losses), train_accuracy, validation, test_accuracy))
         self.measuring_seconds += time.perf_counter() - started

@@ -131,7 +131,7 @@ class Watch:
         done = len(run.losses)
         steps = min(max(self.steps // 50, 20), 100)
         # A frozen one, that with the rate itself, and those with ten and a hundred times of it.
-        seconds = max(FREE, 4 * steps * run.seconds / done * 1.5)
+        seconds = max(FREE, 4 * steps * run.seconds / done * 4)
         trial = Trial(run.network, self.engine, self.rule, lambda: self.batches(TRIAL_SEED), seconds)
         return trial.too_small(done, steps)
 

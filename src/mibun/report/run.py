@@ -194,11 +194,14 @@ class RunFolder:
     ) -> None:
         if self._learnt and not self._kept and isinstance(error, Exception):
             error.add_note(f"The weights that were learnt, the history and the settings are in {self._folder}")
-        elif isinstance(error, Exception) and (self._folder / CHECKPOINT).exists() and not self._kept:
+        elif isinstance(error, Exception) and not isinstance(error, InputError) and self._has_checkpoint():
             error.add_note(f"The run can go on from its last checkpoint: mibun learn --resume {self.place}")
         else:
             self._discard()
         self._unlock()
+
+    def _has_checkpoint(self) -> bool:
+        return not self._kept and (self._folder / CHECKPOINT).exists()
 
     @property
     def folder(self) -> Path:

@@ -100,8 +100,18 @@ def from_arrays(
             f"{len(samples)} samples are given, and a share of {test:g} of every class leaves none for the test; give "
             "more samples, a larger test=, or make a Dataset of splits of your own."
         )
-    parts = [(samples[part], whole.train_labels[part]) if len(part) else (None, None) for part in (train, held, tested)]
-    return Dataset(*parts[0], *parts[1], *parts[2], name=name, class_names=class_names)  # type: ignore[arg-type]
+    own = whole.train_labels
+    held_x, held_labels = (samples[held], own[held]) if len(held) else (None, None)
+    return Dataset(
+        samples[train],
+        own[train],
+        held_x,
+        held_labels,
+        samples[tested],
+        own[tested],
+        name=name,
+        class_names=class_names,
+    )
 
 
 def as_pixels(x: Array, name: str) -> Array:
