@@ -4,8 +4,8 @@
 
 The notes tell the story of machine learning in three pipelines: an algorithm thought up by a person; features chosen
 by a person (here HOG, Dalal and Triggs 2005) from which a machine learns (SVM, KNN); and a network that finds its
-features itself (here by numerical gradients). All learn from the same training images and are judged by the same test images.
-Needs scikit-learn and scikit-image, and matplotlib for the picture.
+features itself (here by numerical gradients). All learn from the same training images and are judged by the same test
+images. Needs scikit-learn and scikit-image, and matplotlib for the picture.
 """
 
 import argparse

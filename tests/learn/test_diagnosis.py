@@ -56,7 +56,7 @@ def test_the_diagnosis_changes_no_weight():
 
 
 def test_dead_units_are_counted():
-    network = learn.Network([learn.Dense(64, 30), learn.ReLU(), learn.Dense(30, 10)])
+    network = learn.Network([learn.Dense(64, 30), learn.ReLU(), learn.Dense(30, 10)], seed=1)
     assert dead_units(0, network, DIGITS.train_x) is None
     network.views(network.vector)["0.bias"][:7] = -1000.0
     note = dead_units(5, network, DIGITS.train_x)
@@ -68,7 +68,7 @@ def test_dead_units_are_counted():
 def test_a_gradient_below_its_error_is_told():
     small = learn.Network([learn.Dense(64, 3), learn.Sigmoid(), learn.Dense(3, 10)], dtype=np.float32)
     x, labels = small.batch(DIGITS.train_x[:20]), DIGITS.train_labels[:20]
-    note = lost_in_error(1, small, learn.Coordinate(), x, labels)
+    note = lost_in_error(1, small, learn.Coordinate(step=1e-4), x, labels)
     assert note is not None
     assert note.value > 0.5
     assert "use dtype=np.float64, or the engine chain" in note.message
