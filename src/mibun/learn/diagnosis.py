@@ -37,6 +37,8 @@ LOST = 0.5
 GAP, GAP_ERRORS = 0.03, 3.0
 #: Fall of the loss between two windows, as a share of it, below which it stands still; least steps of a window.
 STANDSTILL, WINDOW = 0.005, 50
+#: Share of the first loss below which that of a rate that does not diverge has fallen at the end of a trial.
+FALL = 0.98
 #: How many times as much a rate must lower the loss before it is recommended, and by what share of the loss at least.
 BETTER, WORTH = 3.0, 0.02
 
@@ -179,33 +181,32 @@ class Trial(NamedTuple):
         for _ in range(60):
             if not math.isnan(good) and bad <= 1.5 * good:
                 break
-            tried = math.sqrt(bad * good) if not math.isnan(good) else bad / 4
-            losses = self._losses(start, tried / rate, steps, until)
+            # The very rate that will be named is tried: near the edge, its third digit may decide.
+            tried = _rounded_down(math.sqrt(bad * good) if not math.isnan(good) else bad / 4)
+            losses = self._losses(start, tried, steps, until)
             if losses is None:
                 break
             quarter = steps // 4
-            first = min(losses[0], float(np.mean(losses[:quarter]))) if losses else math.inf
+            first = min(FALL * losses[0], float(np.mean(losses[:quarter]))) if losses else math.inf
             fell = len(losses) == steps and float(np.mean(losses[-quarter:])) < first
             bad, good = (bad, tried) if fell else (tried, good)
         if math.isnan(good):
             message = f"the loss diverges: try a learning rate below {rate:g}"
         else:
-            found = _rounded_down(good)
             message = (
-                f"the loss diverges: over the first {steps} steps from the same start, a learning rate of {found:g} "
+                f"the loss diverges: over the first {steps} steps from the same start, a learning rate of {good:g} "
                 f"does not, {bad:.2g} does; this run has {rate:g}"
             )
-            good = found
         return Finding("diverging", step, message, good)
 
     def too_small(self, step: int, steps: int) -> Finding | None:
         """Say by how much more the loss falls from here with ten, or a hundred times the learning rate."""
         until = time.process_time() + self.seconds
-        here = self.network.vector.copy()
+        here, rate = self.network.vector.copy(), self.rule.learning_rate
         frozen = self._losses(here, 0.0, steps, until)
         falls: dict[int, float] = {}
         for factor in (1, 10, 100):
-            losses = self._losses(here, float(factor), steps, until)
+            losses = self._losses(here, factor * rate, steps, until)
             if frozen is None or losses is None or len(losses) < steps:
                 break
             half = steps // 2
@@ -213,16 +214,15 @@ class Trial(NamedTuple):
         best = max(falls, key=lambda factor: falls[factor], default=1)
         if frozen is None or best == 1 or falls[best] < max(BETTER * falls[1], WORTH * float(np.mean(frozen))):
             return None
-        rate = self.rule.learning_rate
         message = (
             f"the learning rate is too small: in a trial of {steps} steps from here, {rate:g} lowers the loss by "
             f"{falls[1]:.2g}, {best * rate:g} by {falls[best]:.2g}"
         )
         return Finding("learning rate too small", step, message, best * rate)
 
-    def _losses(self, start: Array, factor: float, steps: int, until: float) -> list[float] | None:
+    def _losses(self, start: Array, rate: float, steps: int, until: float) -> list[float] | None:
         """Train a copy; fewer losses where one is not finite, None where time is up or the rule has no such rate."""
-        rule = _with_rate(self.rule, factor or 1.0)
+        rule = _with_rate(self.rule, rate or self.rule.learning_rate)
         if rule is None:
             return None
         network = self.network.copy()
@@ -237,18 +237,18 @@ class Trial(NamedTuple):
             if not math.isfinite(loss):
                 break
             losses.append(loss)
-            if factor:
+            if rate:
                 rule.apply(network.vector, gradient, state)
         return losses
 
 
-def _with_rate(rule: Rule, factor: float) -> Rule | None:
-    """Give the rule with a multiple of its learning rate, without its schedule; None where that cannot be made."""
+def _with_rate(rule: Rule, rate: float) -> Rule | None:
+    """Give the rule with another learning rate, without its schedule; None where that cannot be made."""
     if isinstance(rule, Scheduled):
-        return _with_rate(rule.rule, factor)
+        return _with_rate(rule.rule, rate)
     if "learning_rate" not in getattr(rule, "__dataclass_fields__", {}):
         return None
-    return replace(rule, learning_rate=rule.learning_rate * factor)  # type: ignore[type-var]
+    return replace(rule, learning_rate=rate)  # type: ignore[type-var]
 
 
 def _rounded_down(rate: float) -> float:
