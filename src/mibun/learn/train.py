@@ -250,7 +250,8 @@ class _Run:
 
     def loop(self, callback: Callback | None) -> None:
         vector, gradient = self.network.vector, np.empty_like(self.network.vector)
-        started, first, earlier = time.perf_counter(), len(self.losses), self.seconds + self.measuring_seconds
+        started, first = time.perf_counter(), len(self.losses)
+        earlier = self.seconds + self.measuring_seconds if first else 0.0  # before it was taken up again
         while len(self.losses) < self.steps:
             before = time.perf_counter()
             self.between_steps = False
