@@ -16,7 +16,7 @@ import numpy as np
 
 import mibun as mb
 from mibun import learn
-from mibun.cli.learn import DEFAULTS
+from mibun.cli.settings import DEFAULTS
 
 RESULTS = Path(__file__).parent / "results"
 

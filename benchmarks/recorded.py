@@ -247,7 +247,8 @@ def oscillator_jax(jax: Any) -> Any:
 
     def f(p: Any) -> Any:
         def step(state: Any, _: Any) -> Any:
-            return midpoint(*state, p[2], p[3]), None
+            q, v = state
+            return midpoint(q, v, p[2], p[3]), None
 
         (q, v), _ = jax.lax.scan(step, (p[0], p[1]), None, length=100)
         return q * q + v * v

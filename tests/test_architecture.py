@@ -54,7 +54,9 @@ LEARN_LAYERS = (
     ("data",),
     ("network",),
     ("engines",),
-    ("history", "threads"),
+    ("batches", "history", "threads", "checkpoint"),
+    ("diagnosis",),
+    ("watch",),
     ("train",),
 )
 #: Inside `chain`, by the same rule.
@@ -78,6 +80,7 @@ THIRD_PARTIES = {
     "pooch": ("learn.data",),
     "requests": ("learn.data",),
     "cloudpickle": ("evaluate.messages",),
+    "PIL": ("learn.data",),
     "threadpoolctl": ("learn.threads",),
     "click": ("cli",),
     "rich": ("cli",),

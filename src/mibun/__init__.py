@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mibun.descent.descend import descend
     from mibun.descent.path import Path, PathStatus
     from mibun.descent.rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp
+    from mibun.descent.schedules import Decay, Scheduled
     from mibun.descent.spsa import SPSA
     from mibun.evaluate.evaluator import Evaluator
     from mibun.hessians import hessian
@@ -34,6 +35,7 @@ __all__ = [  # noqa: RUF022  SPSA is a class, no constant
     "Chain",
     "CheckReport",
     "ComplexStep",
+    "Decay",
     "Derivative",
     "Evaluator",
     "Forward",
@@ -43,6 +45,7 @@ __all__ = [  # noqa: RUF022  SPSA is a class, no constant
     "PathStatus",
     "RMSProp",
     "SPSA",
+    "Scheduled",
     "Status",
     "book",
     "chain",
@@ -72,6 +75,7 @@ _HOMES = {
     "mibun.descent.descend": ("descend",),
     "mibun.descent.path": ("Path", "PathStatus"),
     "mibun.descent.rules": ("AdaGrad", "Adam", "GradientDescent", "Momentum", "RMSProp"),
+    "mibun.descent.schedules": ("Decay", "Scheduled"),
     "mibun.descent.spsa": ("SPSA",),
     "mibun.evaluate.evaluator": ("Evaluator",),
     "mibun.hessians": ("hessian",),

@@ -10,6 +10,7 @@ import pytest
 
 from mibun.cli import learn as learn_module
 from mibun.cli import main
+from mibun.cli import settings as settings_module
 from mibun.learn import Network, load_digits
 
 FILES = {"history.json", "report.html", "settings.json", "weights.npz"}
@@ -89,7 +90,7 @@ def test_a_run_is_announced_shown_kept_and_summed_up(here, reports, capsys):
     assert summary[0].startswith(f"Test accuracy {100 * right / 359:.1f} % ({right} of 359 images), 70 steps, ")
     assert summary[1:] == ["Run folder: runs/0001", f"Look at it in a browser: {(folder / 'report.html').as_uri()}"]
     assert dataset.name == "digits"
-    assert settings["learning_rate"] == learn_module.DEFAULTS["digits"].learning_rate
+    assert settings["learning_rate"] == settings_module.DEFAULTS["digits"].learning_rate
     np.testing.assert_array_equal(Network.load(folder / "weights.npz").vector, network.vector)
     assert network.accuracy(load_digits().test_x, load_digits().test_labels) == history.test_accuracy[-1]
     assert read(folder, "history.json")["steps"] == 70
@@ -98,8 +99,9 @@ def test_a_run_is_announced_shown_kept_and_summed_up(here, reports, capsys):
 
 
 def test_every_option_arrives_and_the_command_repeats_the_run(here, reports, capsys):
-    words = ["--data", "digits", "--hidden", "7,5", "--engine", "coordinate", "--learning-rate", "0.25"]
-    words += ["--batch-size", "9", "--steps", "2", "--seed", "4", "--dtype", "float32", "--out", "my runs"]
+    words = ["--data", "digits", "--hidden", "7,5", "--engine", "coordinate", "--rule", "descent"]
+    words += ["--learning-rate", "0.25", "--schedule", "constant", "--batch-size", "9", "--steps", "2", "--replace"]
+    words += ["--shift", "1", "--seed", "4", "--dtype", "float32", "--out", "my runs"]
     assert main(["learn", *words]) == 0
     history, network, _, command, settings = reports[0]
     assert shlex.split(command) == ["mibun", "learn", *words]
@@ -116,13 +118,12 @@ def test_every_option_arrives_and_the_command_repeats_the_run(here, reports, cap
 
 
 def test_the_defaults_are_those_of_the_table(here, reports, monkeypatch):
-    defaults = learn_module.Defaults(learning_rate=0.125, batch_size=600, epochs=2)
-    monkeypatch.setitem(learn_module.DEFAULTS, "digits", defaults)
+    defaults = settings_module.Defaults(learning_rate=0.125, batch_size=600, epochs=2)
+    monkeypatch.setitem(settings_module.DEFAULTS, "digits", defaults)
     assert main(["learn"]) == 0
     assert reports[0][0].steps == 6
-    assert shlex.split(reports[0][3])[8:16] == [
-        "--learning-rate", "0.125", "--batch-size", "600", "--epochs", "2", "--seed", "0",
-    ]  # fmt: skip
+    given = " --learning-rate 0.125 --schedule constant --batch-size 600 --epochs 2 --shift 0 --seed 0 "
+    assert given in reports[0][3]
 
 
 def test_the_seed_changes_the_run(here, reports):
@@ -186,12 +187,12 @@ def test_a_disk_that_fails_at_the_end_is_said(here, reports, monkeypatch, capsys
 
 def test_a_data_folder_that_is_missing(refused):
     line = refused("--data", "nowhere")
-    assert "--data nowhere does not exist; expected digits, mnist, or a folder with four IDX files" in line
+    assert "--data nowhere does not exist; expected digits, mnist, fashion, a file .npz or .csv" in line
 
 
 def test_data_that_is_a_file(refused, here):
     (here / "file").write_text("")
-    assert "--data file is a file; expected digits, mnist, or a folder" in refused("--data", "file")
+    assert "--data file is a file of another kind; expected digits, mnist" in refused("--data", "file")
 
 
 def test_a_data_folder_without_the_files(refused, here):
@@ -213,7 +214,7 @@ def test_no_network_for_the_download(refused, here, monkeypatch):
     def fail(root):
         raise DownloadError("MNIST could not be downloaded.\nWithout a network, write load_mnist(root=folder).")
 
-    monkeypatch.setattr(learn_module, "load_mnist", fail)
+    monkeypatch.setattr(settings_module, "load_mnist", fail)
     assert refused("--data", "mnist").endswith("Here that is: mibun learn --data folder.\n")
 
 
@@ -272,7 +273,7 @@ def test_a_network_that_does_not_fit_into_memory(refused, monkeypatch):
     def fail(*arguments):
         raise MemoryError("Unable to allocate 3 TiB")
 
-    monkeypatch.setattr(learn_module, "_build", fail)
+    monkeypatch.setattr(settings_module.Settings, "build", fail)
     assert "not enough memory" in refused("--hidden", "999999999")
 
 
@@ -280,6 +281,6 @@ def test_an_error_that_is_a_bug_shows_its_traceback(here, monkeypatch):
     def fail(*arguments):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(learn_module, "_build", fail)
+    monkeypatch.setattr(settings_module.Settings, "build", fail)
     with pytest.raises(ZeroDivisionError):
         main(["learn"])

@@ -17,7 +17,8 @@ from mibun.report.page import counted, duration
 from mibun.report.training import _wilson
 
 VOID = {"meta", "img", "br", "hr", "col", "link", "input"}
-SECTIONS = ["curves", "numbers", "engine", "mistakes", "confusion", "settings", "command", "versions"]
+SECTIONS = ["diagnosis", "curves", "numbers", "engine", "mistakes", "confusion", "settings", "command", "versions"]
+WITH_PICTURES = [*SECTIONS[:6], "weights", *SECTIONS[6:]]
 SETTINGS = {"hidden": (50,), "learning_rate": 1.0, "steps": None, "out": "runs"}
 
 
@@ -96,9 +97,11 @@ def misclassified(network, dataset):
 def test_the_page_is_well_formed_and_has_its_sections_in_order(run, kind):
     page = Page(report(run, kind))
     assert page.broken == []
-    assert [attributes["id"] for attributes in page.all("section")] == SECTIONS
+    assert [attributes["id"] for attributes in page.all("section")] == (
+        WITH_PICTURES if kind == "pictures" else SECTIONS
+    )
     assert len(page.all("h1")) == 1
-    assert len(page.all("svg")) == (2 if kind == "pictures" else 0)
+    assert len(page.all("svg")) == (3 if kind == "pictures" else 0)
     # Ids that are there twice would make a reference point into the wrong picture.
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -156,7 +159,7 @@ def test_the_pictures_stay_small_for_many_steps(run):
 
 def test_thinning_keeps_first_last_and_extremes():
     lines = pytest.importorskip("matplotlib.lines")
-    from mibun.report.training import _thin_out
+    from mibun.report.figures import thin_out as _thin_out
 
     x, y = np.arange(9_000), np.random.default_rng(3).random(9_000)
     y[[1234, 7654]] = -5, 7

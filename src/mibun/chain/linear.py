@@ -196,7 +196,8 @@ def _bound(a: Array, a_off: Any, b: Array, b_off: Any, unit: float) -> Array:
 
 def _lengths(a: Array, axis: int) -> Array:
     """Give the lengths of rows (axis -1) or columns (-2)."""
-    return np.sqrt(np.einsum("...ij,...ij->...i" if axis == -1 else "...ij,...ij->...j", a, a, dtype=np.float64))
+    squares = np.einsum("...ij,...ij->...i" if axis == -1 else "...ij,...ij->...j", a, a, dtype=np.float64)
+    return np.asarray(np.sqrt(squares))
 
 
 UFUNCS[np.matmul] = Matmul()

@@ -45,7 +45,7 @@ def check(
     workers: Any = None,
     evaluator: Any = None,
 ) -> CheckReport:
-    """Check a gradient, a Jacobian or a Hessian that somebody wrote: is it the derivative of f, and where is it not?
+    """Check a gradient, a Jacobian or a Hessian that somebody wrote, and name the elements that are wrong.
 
     Parameters
     ----------

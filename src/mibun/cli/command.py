@@ -14,6 +14,8 @@ from mibun.cli.draw import draw
 from mibun.cli.gradient import gradient
 from mibun.cli.hessian import hessian
 from mibun.cli.learn import learn
+from mibun.cli.predict import predict
+from mibun.cli.report import report
 from mibun.cli.store import store
 from mibun.errors import MibunError
 
@@ -40,6 +42,8 @@ mibun.add_command(descend_command)
 mibun.add_command(gradient)
 mibun.add_command(hessian)
 mibun.add_command(learn)
+mibun.add_command(predict)
+mibun.add_command(report)
 mibun.add_command(store)
 
 

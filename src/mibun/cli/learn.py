@@ -1,83 +1,24 @@
 """`mibun learn`: train a network on handwritten digits by numerical gradients."""
 
-import shlex
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import click
-import numpy as np
 
 from mibun.cli.interrupts import Interrupts
 from mibun.cli.patience import require_patience
 from mibun.cli.progress import choose_display, human, percent, say
-from mibun.descent.rules import GradientDescent, Rule
-from mibun.errors import DataError, DownloadError, InputError
-from mibun.learn import (
-    Cost,
-    Dataset,
-    Dense,
-    History,
-    Network,
-    Progress,
-    Sigmoid,
-    SoftmaxCrossEntropy,
-    Stop,
-    load_digits,
-    load_mnist,
-    train,
-)
-from mibun.learn.engines import ENGINES, Engine, choose_engine
-from mibun.learn.layers import Layer
-from mibun.report.run import Kept, RunFolder
+from mibun.cli.settings import DEFAULTS, RULES, SCHEDULES, Settings, expanded, load_data
+from mibun.descent.rules import Rule
+from mibun.errors import InputError
+from mibun.learn import Checkpoint, Cost, Dataset, History, Network, Progress, Stop, train
+from mibun.learn.engines import ENGINES, choose_engine
+from mibun.report.run import CHECKPOINT, Found, Kept, RunFolder, find_run
 
-__all__ = ["DEFAULTS", "learn"]
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What stands for an option that was not given; `validation` training images are set aside."""
-
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    validation: int = 0
-
-
-#: Chosen on the validation split of each set. A folder of IDX files has those of mnist.
-DEFAULTS = {
-    "digits": Defaults(learning_rate=2.0, batch_size=10, epochs=40),
-    "mnist": Defaults(learning_rate=1.0, batch_size=100, epochs=15, validation=10_000),
-}
+__all__ = ["learn"]
 
 #: Exit statuses besides 0.
 DIVERGED, INTERRUPTED = 1, 130
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings of a run; `epochs` or `steps` is None."""
-
-    data: str
-    hidden: tuple[int, ...]
-    engine: str
-    learning_rate: float
-    batch_size: int
-    epochs: int | None
-    steps: int | None
-    seed: int
-    dtype: str
-    out: str
-
-    def command(self, steps_done: int | None = None) -> str:
-        """Give the command line that repeats the run, up to a step if given, with every option spelt out."""
-        if steps_done is not None:
-            length = ["--steps", str(steps_done)]
-        else:
-            length = ["--epochs", str(self.epochs)] if self.steps is None else ["--steps", str(self.steps)]
-        words = ["mibun", "learn", "--data", self.data, "--hidden", ",".join(map(str, self.hidden)) or "none"]
-        words += ["--engine", self.engine, "--learning-rate", repr(self.learning_rate)]
-        words += ["--batch-size", str(self.batch_size), *length, "--seed", str(self.seed)]
-        return shlex.join([*words, "--dtype", self.dtype, "--out", self.out])
 
 
 def _widths(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
@@ -100,9 +41,12 @@ Examples:
   mibun learn --hidden 100,50 --seed 3           another network, another start
   mibun learn --engine coordinate --steps 5      every weight moved on its own
   mibun learn --data mnist --out ~/mnist-runs    70,000 images, downloaded once
+  mibun learn --data flowers.csv --label species a table of your own
+  mibun learn --resume runs/0007                 go on with a run that was killed
 
 \b
-Ctrl-C ends the training, keeps what was learnt, and writes the run folder.
+Ctrl-C ends the training, keeps what was learnt, and writes the run folder. A run that is killed
+goes on from its last checkpoint with --resume, to the same weights as one that was not killed.
 Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
 """
 
@@ -112,9 +56,11 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     "--data",
     default="digits",
     show_default=True,
-    metavar="digits|mnist|DIR",
-    help="What to learn: 1,797 digits that come with mibun, MNIST, or a folder with four IDX files named as MNIST's.",
+    metavar="digits|mnist|fashion|FILE|DIR",
+    help="What to learn: 1,797 digits that come with mibun, MNIST, Fashion-MNIST, a file .npz or .csv, or a folder "
+    "with four IDX files named as MNIST's.",
 )
+@click.option("--label", metavar="COLUMN", help="Column of the labels in a CSV file: its name, or its number from 0.")
 @click.option(
     "--hidden",
     default="50",
@@ -134,7 +80,21 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
-    help=f"Factor between gradient and update. {_by_data('learning_rate')}",
+    help=f"Factor between gradient and update. {_by_data('learning_rate')}; PyTorch's for other rules than descent",
+)
+@click.option(
+    "--rule",
+    default="descent",
+    type=click.Choice(list(RULES)),
+    show_default=True,
+    help="How the weights follow the gradient.",
+)
+@click.option(
+    "--schedule",
+    default="constant",
+    type=click.Choice(SCHEDULES),
+    show_default=True,
+    help="How the learning rate changes: not at all, or down to 0 after a short rise.",
 )
 @click.option(
     "--batch-size",
@@ -149,6 +109,15 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     help=f"Passes over the training images. {_by_data('epochs')}",
 )
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of updates, instead of --epochs.")
+@click.option("--replace", is_flag=True, help="Draw the images of every batch with replacement, as the notes do.")
+@click.option(
+    "--shift",
+    default=0,
+    type=click.IntRange(min=0),
+    show_default=True,
+    metavar="PIXELS",
+    help="Move every training image by up to so many pixels each way, anew each time.",
+)
 @click.option(
     "--seed",
     default=0,
@@ -172,131 +141,136 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     help="Where the numbered run folders stand.",
 )
 @click.option("--yes", is_flag=True, help="Start even where the training will take longer than ten minutes.")
-def learn(
-    data: str,
-    hidden: tuple[int, ...],
-    engine: str,
-    learning_rate: float | None,
-    batch_size: int | None,
-    epochs: int | None,
-    steps: int | None,
-    seed: int,
-    dtype: str,
-    out: str,
-    yes: bool,
-) -> int:
+@click.option(
+    "--checkpoint",
+    default=30.0,
+    type=click.FloatRange(min=0, min_open=True),
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two checkpoints, from which a run that was killed can go on.",
+)
+@click.option("--resume", metavar="RUN", help="Go on with this run; only --epochs or --steps may be given beside it.")
+@click.pass_context
+def learn(context: click.Context, /, checkpoint: float, resume: str | None, out: str, yes: bool, **options: Any) -> int:
     """Train a network on images of digits by numerical gradients and nothing else.
 
     Shows how it goes, and leaves a numbered folder with report.html, weights.npz, history.json and settings.json.
     """
-    if epochs is not None and steps is not None:
+    if options["epochs"] is not None and options["steps"] is not None:
         raise InputError("--epochs and --steps are both given; give one of them")
+    if resume is not None:
+        run = find_run(expanded(resume))
+        settings = _of_run(context, run, options["epochs"], options["steps"])
+    else:
+        run, settings = None, _of_options(out, **options)
+    # As it was given, not as it was resolved: that is what a person knows it by.
+    given = settings.data if resume is not None else options["data"]
+    return _run(settings, load_data(given, settings.label), checkpoint, yes, run)
+
+
+def _of_options(out: str, data: str, learning_rate: float | None, **options: Any) -> Settings:
+    """Put defaults in the place of what was not given."""
     defaults = DEFAULTS.get(data, DEFAULTS["mnist"])
-    settings = Settings(
-        data=data if data in DEFAULTS else str(_path(data).resolve()),
-        hidden=hidden,
-        engine=engine,
-        learning_rate=defaults.learning_rate if learning_rate is None else learning_rate,
-        batch_size=defaults.batch_size if batch_size is None else batch_size,
-        epochs=defaults.epochs if epochs is None and steps is None else epochs,
-        steps=steps,
-        seed=seed,
-        dtype=dtype,
+    rule = options["rule"]
+    own = defaults.learning_rate if rule == "descent" else RULES[rule].learning_rate
+    length = {"epochs": options.pop("epochs"), "steps": options.pop("steps")}
+    if length == {"epochs": None, "steps": None}:
+        length["epochs"] = defaults.epochs
+    size = options.pop("batch_size")
+    return Settings(
+        data=data if data in DEFAULTS else str(expanded(data).resolve()),
+        learning_rate=own if learning_rate is None else learning_rate,
+        batch_size=defaults.batch_size if size is None else size,
         out=out,
+        **length,
+        **options,
     )
-    return _run(settings, _load(data, defaults.validation), yes)
 
 
-def _path(text: str) -> Path:
-    """Expand `~` as a shell does, which does not in `--out=~/runs`; an unknown user is part of the name."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
-
-
-def _load(data: str, validation: int) -> Dataset:
-    if data == "digits":
-        return load_digits()
-    root = None if data == "mnist" else _path(data)
-    if root is not None and not root.is_dir():
-        found = "is a file" if root.exists() else "does not exist"
-        raise DataError(
-            f"--data {data} {found}; expected digits, mnist, or a folder with four IDX files named as MNIST's"
+def _of_run(context: click.Context, run: Found, epochs: int | None, steps: int | None) -> Settings:
+    """Take the settings of a run that is to go on, for longer if asked to."""
+    given = [
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        and name not in ("resume", "checkpoint", "epochs", "steps", "yes")
+    ]
+    if given:
+        raise InputError(
+            f"--{given[0].replace('_', '-')} cannot be given with --resume: the run goes on with its own settings; "
+            "only --epochs, --steps and --checkpoint may change"
         )
-    try:
-        dataset = load_mnist(root)
-    except DownloadError as error:
-        raise DownloadError(f"{error} Here that is: mibun learn --data folder.") from error
-    except DataError as error:
-        raise DataError(f"--data {data}: {error}") from error
-    return _set_aside(dataset, min(validation, len(dataset.train_x) // 6))
+    if not (run.path / CHECKPOINT).is_file():
+        why = "it came to its end" if run.published else "it was killed before its first checkpoint"
+        command = run.about.get("command", "mibun learn")
+        raise InputError(f"the run {run.path} has no checkpoint to go on from: {why}; to repeat it: {command}")
+    settings = Settings.of(run.about["settings"])
+    # An interrupted run is in its own folder's settings with the length that was asked for.
+    return settings if epochs is None and steps is None else replace(settings, epochs=epochs, steps=steps)
 
 
-def _set_aside(dataset: Dataset, count: int) -> Dataset:
-    """Make the last training images the validation split; a small set gives a sixth of them."""
-    if not count:
-        return dataset
-    x, labels = dataset.train_x, dataset.train_labels
-    return Dataset(
-        x[:-count], labels[:-count], x[-count:], labels[-count:], dataset.test_x, dataset.test_labels, dataset.name
-    )
-
-
-def _build(settings: Settings, inputs: int, classes: int) -> Network:
-    layers: list[Layer] = []
-    for width in settings.hidden:
-        layers += [Dense(inputs, width, scale="xavier"), Sigmoid()]
-        inputs = width
-    layers.append(Dense(inputs, classes, scale="xavier"))
-    return Network(layers, SoftmaxCrossEntropy(), seed=settings.seed, dtype=np.dtype(settings.dtype))
-
-
-def _run(settings: Settings, dataset: Dataset, yes: bool) -> int:
+def _run(settings: Settings, dataset: Dataset, seconds: float, yes: bool, resume: Found | None) -> int:
     images = len(dataset.train_x)
     if settings.batch_size > images:
         raise InputError(
             f"--batch-size {settings.batch_size} is given, but there are only {images:,} training images; "
             f"give at most {images}"
         )
-    rule, engine = GradientDescent(settings.learning_rate), choose_engine(settings.engine)
-    network = _build(settings, dataset.train_x.shape[1], dataset.classes)
+    rule, engine = settings.make_rule(images), choose_engine(settings.engine)
+    network = settings.build(dataset.train_x.shape[1], dataset.classes)
     if not yes:
         require_patience(engine, network, dataset, settings.batch_size, settings.epochs, settings.steps)
-    folder = RunFolder(_path(settings.out), network)
+    folder = RunFolder(expanded(settings.out), network, settings.command(), settings.to_dict(), resume)
     with Interrupts() as interrupts:
         with folder:
             _announce(settings, dataset, network, engine.cost(network, settings.batch_size))
-            history = _train(settings, dataset, network, rule, engine, interrupts)
+            history = _train(settings, dataset, network, rule, folder, seconds, interrupts)
             kept = _keep(folder, settings, dataset, network, history)
         _summarise(history, dataset, kept)
     return {Stop.NOT_FINITE: DIVERGED, Stop.INTERRUPTED: INTERRUPTED}.get(history.stop, 0)
 
 
 def _train(
-    settings: Settings, dataset: Dataset, network: Network, rule: Rule, engine: Engine, interrupts: Interrupts
+    settings: Settings,
+    dataset: Dataset,
+    network: Network,
+    rule: Rule,
+    folder: RunFolder,
+    seconds: float,
+    interrupts: Interrupts,
 ) -> History:
+    checkpoint, told = folder.folder / CHECKPOINT, [False]
     with choose_display() as display:
+        if checkpoint.exists():
+            display.say("Going on from the checkpoint of this run.")
 
         def after_step(progress: Progress) -> None:
             if progress.step == progress.steps:
                 interrupts.hold()
             display(progress)
+            if not told[0] and progress.seconds > seconds and checkpoint.exists():
+                told[0] = True
+                display.say(f"Should this be killed, it goes on with: mibun learn --resume {folder.place}")
 
         history = train(
             network,
             dataset,
             rule,
-            engine,
+            settings.engine,
             batch_size=settings.batch_size,
             epochs=settings.epochs,
             steps=settings.steps,
             seed=settings.seed,
             callback=after_step,
+            replace=settings.replace,
+            shift=settings.shift,
+            checkpoint=Checkpoint(folder.folder, seconds=seconds),
+            resume=True,
         )
         interrupts.hold()
         validation = history.validation_accuracy
-        display.end(float(history.train_accuracy[-1]), None if validation is None else float(validation[-1]))
+        last = None if validation is None else float(validation[-1])
+        display.end(float(history.train_accuracy[-1]), last, history.notes)
     if history.stop is Stop.INTERRUPTED:
         done, steps = history.steps, history.settings["steps"]
         say(f"Ended early at step {done:,} of {steps:,}; writing the run folder.")
@@ -308,7 +282,7 @@ def _train(
 def _keep(folder: RunFolder, settings: Settings, dataset: Dataset, network: Network, history: History) -> Kept:
     cut_short = history.stop is Stop.INTERRUPTED and history.steps
     command = settings.command(history.steps) if cut_short else settings.command()
-    values = asdict(settings)
+    values = settings.to_dict()
 
     def report() -> str:
         from mibun.report.training import training_report
@@ -337,5 +311,7 @@ def _summarise(history: History, dataset: Dataset, kept: Kept) -> None:
         f"{history.steps:,} step{'s' * (history.steps != 1)}, {seconds:.1f} s of training"
     )
     click.echo(f"Run folder: {kept.path}")
+    if (kept.path / CHECKPOINT).exists():
+        click.echo(f"To go on: mibun learn --resume {kept.path}")
     # The whole address: many terminals open it on a click.
     click.echo(f"Look at it in a browser: {(kept.path / 'report.html').resolve().as_uri()}")

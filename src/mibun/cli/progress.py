@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import click
 
 from mibun.evaluate.progress import clock
-from mibun.learn import Progress
+from mibun.learn import Finding, Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -33,7 +33,11 @@ class Display(Protocol):
 
     def __call__(self, progress: Progress) -> None: ...
 
-    def end(self, train_accuracy: float, validation_accuracy: float | None) -> None: ...
+    def say(self, line: str) -> None: ...
+
+    def end(
+        self, train_accuracy: float, validation_accuracy: float | None, notes: tuple[Finding, ...] = ()
+    ) -> None: ...
 
 
 def choose_display() -> Display:
@@ -51,17 +55,31 @@ class _Paced:
         self._due = 0.0
         self._last: Progress | None = None
         self._shown = -1
+        self._noted = 0
 
     def __call__(self, progress: Progress) -> None:
         self._last = progress
+        if len(progress.notes) > self._noted:
+            self._tell(progress.notes)
         now = time.perf_counter()
         if now >= self._due:
             self._due = now + self.every
             self._shown = progress.step
             self.show(progress)
 
-    def end(self, train_accuracy: float, validation_accuracy: float | None) -> None:
-        """Take the accuracies after the last step, which are measured when training is over."""
+    def say(self, line: str) -> None:
+        """Show a line of its own."""
+        raise NotImplementedError
+
+    def _tell(self, notes: tuple[Finding, ...]) -> None:
+        """Show what was found out since the last time."""
+        for note in notes[self._noted :]:
+            self.say(f"step {note.step:,}: {note.message}")
+        self._noted = len(notes)
+
+    def end(self, train_accuracy: float, validation_accuracy: float | None, notes: tuple[Finding, ...] = ()) -> None:
+        """Take what is measured and found out after the last step, when training is over."""
+        self._tell(tuple(note for note in notes if note.kind != "not finite"))
         if self._last is not None:
             self._last = self._last._replace(train_accuracy=train_accuracy, validation_accuracy=validation_accuracy)
             self._shown = -1
@@ -86,6 +104,10 @@ class Lines(_Paced):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.finish()
+
+    def say(self, line: str) -> None:
+        """Print a line of its own."""
+        say(line)
 
     def show(self, progress: Progress) -> None:
         """Print one line."""
@@ -115,6 +137,10 @@ class Bar(_Paced):
     ) -> None:
         self.finish()
         self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(line, markup=False, highlight=False)
 
     def show(self, progress: Progress) -> None:
         """Tell rich, whose own thread draws the bar five times a second."""

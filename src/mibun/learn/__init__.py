@@ -1,11 +1,23 @@
 """Networks that learn by numerical gradients.
 
 `Network` holds layers and a loss, `load_digits` and `load_mnist` give data, `train` learns. An engine says how the
-gradient is computed: `Chain` (local numerical derivatives, composed by the chain rule; the default) or
-`Coordinate` (every weight moved on its own; the oracle).
+gradient is computed: `Chain` (local numerical derivatives, composed by the chain rule; the default), `Coordinate`
+(every weight moved on its own; the oracle), `Column` and `Node` (what is moved is a column or a unit), `Direction`
+(forward passes only), or `Auto`, which chooses. `gradient` asks one of them once; `compare_engines` asks all.
 """
 
-from mibun.learn.data import Dataset, load_digits, load_mnist, one_hot
+from mibun.learn.checkpoint import Checkpoint
+from mibun.learn.data import (
+    Dataset,
+    fit_digit,
+    from_arrays,
+    load_csv,
+    load_digits,
+    load_fashion,
+    load_mnist,
+    load_npz,
+    one_hot,
+)
 from mibun.learn.engines import (
     Auto,
     Chain,
@@ -21,7 +33,7 @@ from mibun.learn.engines import (
     forecast,
     gradient,
 )
-from mibun.learn.history import History, Stop
+from mibun.learn.history import Finding, History, Stop
 from mibun.learn.layers import (
     Activation,
     AvgPool2D,
@@ -49,6 +61,7 @@ __all__ = [
     "AvgPool2D",
     "BlackBox",
     "Chain",
+    "Checkpoint",
     "Column",
     "Conv2D",
     "Coordinate",
@@ -60,6 +73,7 @@ __all__ = [
     "Elementwise",
     "EngineRow",
     "EngineTable",
+    "Finding",
     "Flatten",
     "Forecast",
     "History",
@@ -78,10 +92,15 @@ __all__ = [
     "SumSquaredError",
     "Tanh",
     "compare_engines",
+    "fit_digit",
     "forecast",
+    "from_arrays",
     "gradient",
+    "load_csv",
     "load_digits",
+    "load_fashion",
     "load_mnist",
+    "load_npz",
     "one_hot",
     "train",
 ]

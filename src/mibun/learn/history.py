@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["History", "Stop"]
+from mibun.errors import FormatError
+
+__all__ = ["Finding", "History", "Stop"]
 
 
 class Stop(Enum):
@@ -22,6 +24,27 @@ class Stop(Enum):
     def word(self) -> str:
         """The member in one or two words: `"not finite"`."""
         return self.name.lower().replace("_", " ")
+
+
+class Finding(NamedTuple):
+    """Something that a person should know about a training run.
+
+    Attributes
+    ----------
+    kind
+        What it is in a word or two: `"dead units"`.
+    step
+        Number of steps done when it was found.
+    message
+        A sentence with the numbers behind it.
+    value
+        The number that decided: a share, a gap, a learning rate.
+    """
+
+    kind: str
+    step: int
+    message: str
+    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +71,8 @@ class History:
         The same in a sentence with its numbers.
     settings
         Engine, rule, batch size, seed and sizes, as words and numbers.
+    notes : tuple of Finding
+        What was found out about the run while it lasted, in the order of time: dead units, overfitting and the like.
     """
 
     loss: NDArray[np.float64]
@@ -63,6 +88,7 @@ class History:
     stop: Stop
     message: str
     settings: dict[str, Any]
+    notes: tuple[Finding, ...] = ()
 
     def __repr__(self) -> str:
         loss = f"{self.loss[-1]:.4g}" if len(self.loss) else "none"
@@ -87,4 +113,41 @@ class History:
             "stop": self.stop.word,
             "message": self.message,
             "settings": self.settings,
+            "notes": [
+                note._asdict() | {"value": note.value if np.isfinite(note.value) else None} for note in self.notes
+            ],
         }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "History":
+        """Make a history of what `to_dict` gave; a loss that was not finite comes back as nan.
+
+        Raises
+        ------
+        FormatError
+            If something is missing, or of another kind.
+        """
+        try:
+            stops = {stop.word: stop for stop in Stop}
+            validation = stored["validation_accuracy"]
+            return cls(
+                loss=np.array(stored["loss"], np.float64),
+                measured_at=np.array(stored["measured_at"], np.int64),
+                train_accuracy=np.array(stored["train_accuracy"], np.float64),
+                validation_accuracy=None if validation is None else np.array(validation, np.float64),
+                test_accuracy=np.array(stored["test_accuracy"], np.float64),
+                steps=int(stored["steps"]),
+                epochs=float(stored["epochs"]),
+                evaluations=int(stored["evaluations"]),
+                seconds=float(stored["seconds"]),
+                measuring_seconds=float(stored["measuring_seconds"]),
+                stop=stops[stored["stop"]],
+                message=str(stored["message"]),
+                settings=dict(stored["settings"]),
+                notes=tuple(
+                    Finding(**note | {"value": float("nan") if note["value"] is None else float(note["value"])})
+                    for note in stored.get("notes", ())
+                ),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"this is no history of a training run: {error!r} in it") from None

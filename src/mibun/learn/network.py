@@ -19,7 +19,7 @@ from mibun.learn.bounds import Array
 from mibun.learn.layers import BlackBox, Conv2D, Dense, Elementwise, Layer, Shape, Weights, size_of
 from mibun.learn.losses import Loss, PerSampleLoss, SoftmaxCrossEntropy, SumSquaredError, Targets
 
-__all__ = ["FORMAT_VERSION", "Network"]
+__all__ = ["FORMAT_VERSION", "UNREADABLE", "Network"]
 
 #: Version of the files that `Network.save` writes.
 FORMAT_VERSION = 1
@@ -48,7 +48,7 @@ _SAVED_LOSSES: dict[str, type[Loss]] = {
 }
 
 #: What NumPy and zipfile raise for files that are damaged or of another kind.
-_UNREADABLE = (ValueError, OSError, EOFError, TypeError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (ValueError, OSError, EOFError, TypeError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Network:
@@ -379,7 +379,7 @@ class Network:
         Parameters
         ----------
         path
-            The npz file.
+            The npz file, or a run folder with `weights.npz` in it.
         functions
             For every `Elementwise` and `BlackBox` layer its function, by the name that it had: code is never stored.
 
@@ -391,8 +391,9 @@ class Network:
         InputError
             If a function is missing.
         """
-        arrays = _read_arrays(Path(path))
-        header = _read_header(Path(path), arrays.pop("header", None))
+        path = Path(path) / "weights.npz" if Path(path).is_dir() else Path(path)
+        arrays = _read_arrays(path)
+        header = _read_header(path, arrays.pop("header", None))
         functions = functions or {}
         _require_functions(header["layers"], functions)
         try:
@@ -551,7 +552,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         # Opened here, for np.load leaves a file that it cannot read open.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FormatError(
             f"{path} is not an npz file that can be read ({error}); expected one by Network.save"
         ) from None

@@ -3,12 +3,11 @@
 import base64
 import io
 import math
-import re
 import statistics
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +15,15 @@ from numpy.typing import NDArray
 from mibun.draw.training import mean_width, running_mean, training
 from mibun.errors import InputError
 from mibun.learn import Dataset, Dense, History, Network, SoftmaxCrossEntropy, Stop
+from mibun.report.figures import has_matplotlib, picture
+from mibun.report.findings import diagnosis, first_layer
 from mibun.report.page import counted, duration, escape, notice, page, paragraph, percent, section, table
 from mibun.report.run import environment
 
-if TYPE_CHECKING:
-    from matplotlib.lines import Line2D
-
 __all__ = ["training_report"]
 
-#: Most images, points of a line, rows of a table without pictures, and classes of the confusion table.
-_IMAGES, _POINTS, _ROWS, _CLASSES = 50, 1000, 50, 20
+#: Most images, rows of a table without pictures, and classes of the confusion table.
+_IMAGES, _ROWS, _CLASSES = 50, 50, 20
 #: Places at which the loss is told without pictures.
 _LOSSES = 12
 _INSTALL = "pip install 'mibun[plot]'"
@@ -102,17 +100,19 @@ def training_report(
     if not isinstance(history, History):
         raise InputError(f"history must be what learn.train returned, not {type(history).__name__}")
     answers = _Answers.of(network, dataset)
-    pictures = _has_matplotlib()
+    pictures = has_matplotlib()
     title = f"{dataset.name}: test accuracy {percent(history.test_accuracy[-1])}"
     versions = settings.get("environment")
     shown = {name: value for name, value in settings.items() if name != "environment"}
     parts = [
         _head(title, history, network, dataset),
+        diagnosis(history.notes, history.steps, history.stop),
         _curves(history) if pictures else _curves_in_numbers(history),
         _numbers(history, dataset),
         _engine(history, network, dataset, seconds_per_forward),
         _mistakes(answers, network, pictures),
         _confusion(answers),
+        first_layer(network) if pictures else "",
         section("settings", "Settings", _words(shown)),
         section("command", "The command that repeats this run", f"<pre><code>{escape(command)}</code></pre>"),
         section("versions", "Versions", _words(versions if isinstance(versions, Mapping) else environment())),
@@ -130,6 +130,7 @@ class _Answers:
     confidence: NDArray[np.float64]
     wrong: NDArray[np.int64]  # numbers of the images, the most confident first
     classes: int
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, network: Network, dataset: Dataset) -> "_Answers":
@@ -141,7 +142,9 @@ class _Answers:
         wrong = np.flatnonzero(predicted != dataset.test_labels)
         wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
         classes = max(dataset.classes, logits.shape[1])
-        return cls(dataset.test_x, dataset.test_labels, predicted, confidence, wrong, classes)
+        given = dataset.class_names or ()
+        names = (*given, *map(str, range(len(given), classes)))
+        return cls(dataset.test_x, dataset.test_labels, predicted, confidence, wrong, classes, names)
 
 
 def _head(title: str, history: History, network: Network, dataset: Dataset) -> str:
@@ -169,44 +172,7 @@ def _curves(history: History) -> str:
 
 
 def _curve(history: History, quantity: str, label: str) -> str:
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    # The reader's own matplotlib style must not decide how the page looks, nor chance how its ids are called.
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": f"mibun {quantity}"}
-    with matplotlib.style.context(["default", fixed]):
-        figure = Figure(figsize=(5.4, 3.7), layout="constrained")
-        drawn = training(history, quantity, ax=figure.subplots())
-        for line in drawn.lines.values():
-            _thin_out(line)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return f'<figure class="card">{_inline(file.getvalue(), label)}</figure>\n'
-
-
-def _thin_out(line: "Line2D") -> None:
-    """Leave the least and the largest value of every stretch: the line looks the same, and its file stays small."""
-    x, y = (np.asarray(values) for values in line.get_data())
-    if len(x) <= _POINTS:
-        return
-    stretch = math.ceil(2 * len(x) / _POINTS)
-    kept = {0, len(x) - 1}
-    for start in range(0, len(x), stretch):
-        part = y[start : start + stretch]
-        kept |= {start + int(part.argmin()), start + int(part.argmax())}
-    chosen = sorted(kept)
-    line.set_data(x[chosen], y[chosen])
-
-
-def _inline(svg: str, label: str) -> str:
-    """Make a stand-alone SVG file a part of the page: no prologue, no name spaces, no ids that both pictures have."""
-    svg = svg[svg.index("<svg") :]
-    head, rest = svg.split(">", 1)
-    view = re.search(r'viewBox="[^"]*"', head)
-    rest = re.sub(r"<metadata>.*?</metadata>\s*", "", rest, flags=re.DOTALL)
-    rest = re.sub(r'<g id="[^"]*"', "<g", rest)
-    rest = re.sub(r"\n\s*", "\n", rest)
-    return f'<svg role="img" aria-label="{escape(label)}" {view.group() if view else ""}>{rest.rstrip()}'
+    return picture(lambda axes: training(history, quantity, ax=axes), (5.4, 3.7), label, quantity)
 
 
 def _curves_in_numbers(history: History) -> str:
@@ -356,7 +322,12 @@ def _mistakes(answers: _Answers, network: Network, pictures: bool) -> str:
         f"its label → what the network took it for, and the {measure} that it gave to that; the largest stands first."
     )
     rows = [
-        (number, answers.labels[number], answers.predicted[number], _sure(answers.confidence[number], likely))
+        (
+            number,
+            answers.names[answers.labels[number]],
+            answers.names[answers.predicted[number]],
+            _sure(answers.confidence[number], likely),
+        )
         for number in shown.tolist()
     ]
     side = math.isqrt(math.prod(answers.images.shape[1:]))
@@ -373,7 +344,7 @@ def _sure(confidence: float, likely: bool) -> str:
     return percent(confidence) if likely else f"{confidence:.3g}"
 
 
-def _gallery(images: NDArray[Any], rows: Iterable[tuple[int, int, int, str]]) -> str:
+def _gallery(images: NDArray[Any], rows: Iterable[tuple[int, str, str, str]]) -> str:
     from matplotlib.image import imsave
 
     low, high = float(images.min()), float(images.max())
@@ -384,8 +355,8 @@ def _gallery(images: NDArray[Any], rows: Iterable[tuple[int, int, int, str]]) ->
         data = base64.b64encode(file.getvalue()).decode("ascii")
         figures.append(
             f'<figure class="card"><img src="data:image/png;base64,{data}" width="{image.shape[1]}" '
-            f'height="{image.shape[0]}" alt="test image {number}: a {label}, taken for a {predicted}">'
-            f"<figcaption>{label} → {predicted} <small>{escape(sure)}</small></figcaption></figure>"
+            f'height="{image.shape[0]}" alt="test image {number}: a {escape(label)}, taken for a {escape(predicted)}">'
+            f"<figcaption>{escape(label)} → {escape(predicted)} <small>{escape(sure)}</small></figcaption></figure>"
         )
     return '<div class="mistakes">\n' + "\n".join(figures) + "\n</div>"
 
@@ -396,12 +367,12 @@ def _confusion(answers: _Answers) -> str:
         return ""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (answers.labels, answers.predicted), 1)
-    head = "".join(f'<th scope="col">{predicted}</th>' for predicted in range(classes))
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in answers.names[:classes])
     rows = []
     for label, row in enumerate(counts.tolist()):
         kinds = ["right" if at == label else "wrong" if count else "none" for at, count in enumerate(row)]
         cells = "".join(f'<td class="{kind}">{count}</td>' for kind, count in zip(kinds, row, strict=True))
-        rows.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
+        rows.append(f'<tr><th scope="row">{escape(answers.names[label])}</th>{cells}</tr>')
     body = "\n".join(rows)
     return section(
         "confusion",
@@ -423,11 +394,3 @@ def _word(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "none"
     return _ABSENT if value is None else str(value)
-
-
-def _has_matplotlib() -> bool:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return False
-    return True

@@ -149,10 +149,10 @@ def small_world(monkeypatch, tmp_path):
     monkeypatch.delenv("MIBUN_MNIST_MIRROR", raising=False)
     monkeypatch.setenv("MIBUN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(mnist, "MIRRORS", ())
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(mirrors=()))
     monkeypatch.setattr(download, "TIMEOUT", 1.0)
     sums = {name: hashlib.md5(content).hexdigest() for name, content in FILES.items()}
-    monkeypatch.setattr(mnist, "_FILES", sums)
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(files=sums))
 
 
 def in_folder(folder):
@@ -257,7 +257,7 @@ def test_a_small_file_that_unpacks_to_much_is_not_unpacked_to_its_end(server, mo
 def test_the_second_mirror_takes_over(start, cache, monkeypatch, answer):
     first, second = start(), start()
     first.answers[LAST] = answer
-    monkeypatch.setattr(mnist, "MIRRORS", (first.address, second.address))
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(mirrors=(first.address, second.address)))
     assert len(load_mnist().train_x) == 20
     assert second.asked == [LAST]
     assert len(in_folder(cache)) == 4
@@ -266,7 +266,7 @@ def test_the_second_mirror_takes_over(start, cache, monkeypatch, answer):
 def test_every_mirror_says_what_happened(start, monkeypatch):
     first, second, third = start(), start(), start()
     first.default, second.default, third.default = status(404), silent, sends(b"\x89PNG")
-    monkeypatch.setattr(mnist, "MIRRORS", (first.address, second.address, third.address))
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(mirrors=(first.address, second.address, third.address)))
     with pytest.raises(DownloadError) as caught:
         load_mnist()
     lines = str(caught.value).splitlines()
@@ -281,7 +281,7 @@ def test_every_mirror_says_what_happened(start, monkeypatch):
 def test_no_network(start, cache, monkeypatch):
     server = start()
     closed = "http://127.0.0.1:1/"
-    monkeypatch.setattr(mnist, "MIRRORS", (closed, closed))
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(mirrors=(closed, closed)))
     with pytest.raises(DownloadError, match=f"{closed}{FIRST}: no connection"):
         load_mnist()
     assert in_folder(cache) == []
@@ -296,7 +296,7 @@ def test_an_address_that_is_none(monkeypatch):
 
 def test_the_variable_replaces_the_mirrors(start, server, monkeypatch):
     other = start()
-    monkeypatch.setattr(mnist, "MIRRORS", (other.address,))
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(mirrors=(other.address,)))
     load_mnist()
     assert len(server.asked) == 4
     assert other.asked == []

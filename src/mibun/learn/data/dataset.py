@@ -30,6 +30,8 @@ class Dataset:
         What the data are called in reports.
     train_targets, validation_targets, test_targets : array of shape (n, classes), optional
         The same labels as one-hot rows, or soft targets. For every split, or (the default) None.
+    class_names : tuple of str, optional
+        A name for each class, in the order of the labels. Default: None, for classes that are called by their number.
 
     `validation_x` and `validation_labels` may be None, both together, where there is no validation split.
 
@@ -63,6 +65,7 @@ class Dataset:
     train_targets: Array | None = None
     validation_targets: Array | None = None
     test_targets: Array | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for split in _SPLITS:
@@ -81,6 +84,11 @@ class Dataset:
             _check_labels(labels, f"{split}_labels")
             _check_lengths(x, f"{split}_x", labels, f"{split}_labels")
         self._check_targets()
+        names = self.class_names
+        if names is not None and (len(names) < self.classes or not all(isinstance(name, str) for name in names)):
+            raise DataError(
+                f"class_names={names!r} is given; expected a text for each of the {self.classes} classes, or None."
+            )
 
     @property
     def classes(self) -> int:

@@ -6,7 +6,8 @@ import numpy as np
 
 from mibun.errors import InputError
 
-from .dataset import Array, Dataset
+from .dataset import Dataset
+from .split import split
 
 __all__ = ["load_digits"]
 
@@ -62,21 +63,6 @@ def load_digits(normalize: bool = True, flatten: bool = True, one_hot: bool = Fa
     x = pixels.astype(np.float32) / np.float32(16) if normalize else pixels
     if flatten:
         x = x.reshape(len(x), -1)
-    train, validation, test = _split(labels, int(seed))
+    train, validation, test = split(labels, int(seed), _VALIDATION_SHARE, _TEST_SHARE)
     dataset = Dataset(x[train], labels[train], x[validation], labels[validation], x[test], labels[test], name="digits")
     return dataset.with_targets() if one_hot else dataset
-
-
-def _split(labels: Array, seed: int) -> tuple[Array, Array, Array]:
-    """Return the indices of the training, validation and test samples, each in random order."""
-    # NumPy keeps the raw stream of a bit generator for ever, but not what Generator.permutation makes of it.
-    keys = np.random.PCG64(seed).random_raw(2 * len(labels)).reshape(2, -1)
-    choice, order = np.argsort(keys, axis=1, kind="stable")
-    part = np.zeros(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = choice[labels[choice] == label]
-        validation, test = round(_VALIDATION_SHARE * len(members)), round(_TEST_SHARE * len(members))
-        part[members[:test]] = 2
-        part[members[test : test + validation]] = 1
-    # An order of its own: within `choice` a class enters the training part only after its test part is full.
-    return order[part[order] == 0], order[part[order] == 1], order[part[order] == 2]

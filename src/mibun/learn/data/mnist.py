@@ -1,8 +1,8 @@
-"""MNIST, and every set of four IDX files that is named as MNIST is."""
+"""MNIST, Fashion-MNIST, and every set of four IDX files that is named as MNIST is."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from .dataset import Array, Dataset
 from .download import download
 from .idx import read_idx
 
-__all__ = ["MIRRORS", "load_mnist"]
+__all__ = ["FASHION", "MIRRORS", "MNIST", "load_fashion", "load_mnist"]
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -26,6 +26,37 @@ _FILES = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+_FASHION_FILES = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+
+
+class Collection(NamedTuple):
+    """A set of images with a name: where its files come from, and what its classes are."""
+
+    title: str
+    name: str
+    files: dict[str, str]
+    mirrors: tuple[str, ...]
+    mirror_variable: str
+    folders: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
+
+
+MNIST: Final = Collection("MNIST", "mnist", _FILES, MIRRORS, "MIBUN_MNIST_MIRROR")
+FASHION: Final = Collection(
+    "Fashion-MNIST",
+    "fashion",
+    _FASHION_FILES,
+    ("https://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    "MIBUN_FASHION_MIRROR",
+    # Debian's package dataset-fashion-mnist puts them there.
+    ("/usr/share/datasets/fashion-mnist",),
+    ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
 
 
 def load_mnist(
@@ -92,15 +123,56 @@ def load_mnist(
     ...     load_mnist(root, validation=1)
     Dataset('tiny': train 2, validation 1, test 3, samples of shape (4,), float32, 3 classes)
     """
+    return _load(MNIST, root, normalize, flatten, one_hot, validation)
+
+
+def load_fashion(
+    root: str | os.PathLike[str] | None = None,
+    normalize: bool = True,
+    flatten: bool = True,
+    one_hot: bool = False,
+    validation: int = 0,
+) -> Dataset:
+    """Load Fashion-MNIST: 60,000 images of clothes for training and 10,000 for test, 28 x 28 pixels, 10 classes.
+
+    The four files are looked for in `root`, and only there if it is given; else in ``$MIBUN_DATA/fashion``; else where
+    Debian's package dataset-fashion-mnist puts them; else in the cache, ``$MIBUN_CACHE/fashion``, into which they are
+    downloaded (extra ``data``). ``MIBUN_FASHION_MIRROR`` replaces the address that they come from.
+
+    Parameters
+    ----------
+    root, normalize, flatten, one_hot, validation
+        As for `load_mnist`.
+
+    Returns
+    -------
+    Dataset
+        Named "fashion", with the names of its classes.
+
+    Raises
+    ------
+    InputError, DataError, DownloadError, MissingDependency
+        As `load_mnist`.
+
+    Notes
+    -----
+    Source: H. Xiao, K. Rasul, R. Vollgraf (2017), Fashion-MNIST: a novel image dataset for benchmarking machine
+    learning algorithms, arXiv:1708.07747, MIT licence.
+    """
+    return _load(FASHION, root, normalize, flatten, one_hot, validation)
+
+
+def _load(collection: Collection, root: Any, normalize: bool, flatten: bool, one_hot: bool, validation: Any) -> Dataset:
     count = _validation_count(validation)
-    files, in_cache = _find_files(root)
+    files, in_cache = _find_files(collection, root)
     try:
         train_x, train_labels, test_x, test_labels = _read_files(files)
     except DataError as error:
         if not in_cache:
             raise
         raise DataError(f"{error} The file is in mibun's cache: delete it, and it is downloaded again.") from error
-    _check_classes(files, train_labels, test_labels, 10 if root is None else None)
+    own = root is None or collection is not MNIST
+    _check_classes(files, train_labels, test_labels, 10 if own else None)
     if count >= len(train_x):
         raise InputError(
             f"validation={count} is given, but there are only {len(train_x)} training images; expected "
@@ -115,7 +187,8 @@ def load_mnist(
         train_labels[cut:] if count else None,
         test_x,
         test_labels,
-        name="mnist" if root is None else Path(root).resolve().name,
+        name=collection.name if own else Path(root).resolve().name,
+        class_names=collection.class_names,
     )
     return dataset.with_targets() if one_hot else dataset
 
@@ -152,24 +225,25 @@ def _prepare(images: Array, normalize: bool, flatten: bool) -> Array:
     return images.reshape(len(images), -1) if flatten else images
 
 
-def _find_files(root: Any) -> tuple[list[Path], bool]:
+def _find_files(collection: Collection, root: Any) -> tuple[list[Path], bool]:
     """Return the four files in the order of `_FILES`, and whether they are in the cache."""
     if root is not None:
         return _files_of(_given_folder(root)), False
     data = os.environ.get("MIBUN_DATA")
-    if data and any(_variants(Path(data, "mnist"), name) for name in _FILES):
-        return _files_of(Path(data, "mnist")), False
-    folder = _cache_folder()
-    missing = {f"{name}.gz": md5 for name, md5 in _FILES.items() if not _variants(folder, name)}
+    for place in (*([Path(data, collection.name)] if data else []), *map(Path, collection.folders)):
+        if any(_variants(place, name) for name in _FILES):
+            return _files_of(place), False
+    folder = _cache_folder(collection)
+    missing = {f"{name}.gz": md5 for name, md5 in collection.files.items() if not _variants(folder, name)}
     if missing:
-        mirror = os.environ.get("MIBUN_MNIST_MIRROR")
+        mirror = os.environ.get(collection.mirror_variable)
         try:
-            download(missing, (mirror,) if mirror else MIRRORS, folder)
+            download(missing, (mirror,) if mirror else collection.mirrors, folder)
         except DownloadError as error:
             raise DownloadError(
-                f"MNIST could not be downloaded. {error}\nWithout a network, put the four files "
-                f"({', '.join(_FILES)}; plain or with .gz) into $MIBUN_DATA/mnist, or into any folder and "
-                f"write load_mnist(root=folder)."
+                f"{collection.title} could not be downloaded. {error}\nWithout a network, put the four files "
+                f"({', '.join(_FILES)}; plain or with .gz) into $MIBUN_DATA/{collection.name}, or into any folder and "
+                f"write load_{collection.name}(root=folder)."
             ) from error
     return _files_of(folder), True
 
@@ -192,14 +266,14 @@ def _given_folder(root: Any) -> Path:
     )
 
 
-def _cache_folder() -> Path:
+def _cache_folder(collection: Collection) -> Path:
     if cache := os.environ.get("MIBUN_CACHE"):
-        return Path(cache, "mnist")
+        return Path(cache, collection.name)
     try:
         import pooch
     except ImportError as error:
-        raise MissingDependency.of("pooch", "data", "downloading MNIST") from error
-    return Path(pooch.os_cache("mibun"), "mnist")
+        raise MissingDependency.of("pooch", "data", f"downloading {collection.title}") from error
+    return Path(pooch.os_cache("mibun"), collection.name)
 
 
 def _variants(folder: Path, name: str) -> list[Path]:

@@ -1,0 +1,310 @@
+"""Checkpoints: a run that is killed and taken up again ends with the bits of one that was not."""
+
+import errno
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mibun as mb
+from mibun import learn
+from mibun.errors import FormatError, InputError
+from mibun.learn import checkpoint as module
+from mibun.learn.checkpoint import Keeper, Saved, read, write
+
+RULES = {
+    "descent": mb.GradientDescent(0.5),
+    "momentum": mb.Momentum(0.1, nesterov=True),
+    "adagrad": mb.AdaGrad(0.05),
+    "rmsprop": mb.RMSProp(0.01),
+    "adam": mb.Adam(0.01),
+    "scheduled": mb.Scheduled(mb.Adam(0.01), mb.Decay(60, warmup=5)),
+}
+#: A run long enough to be killed many times, in a process of its own.
+PROGRAM = """
+import sys
+import mibun as mb
+from mibun import learn
+folder, resume = sys.argv[1], sys.argv[2] == "resume"
+network = learn.Network([learn.Dense(64, 40), learn.Sigmoid(), learn.Dense(40, 10)], seed=1)
+history = learn.train(
+    network, learn.load_digits(), mb.Adam(0.01), batch_size=10, steps=1000, seed=3, shift=1, replace=sys.argv[3] == "1",
+    checkpoint=learn.Checkpoint(folder, steps=7), resume=resume, diagnose=False,
+)
+network.save(folder + "/end.npz")
+print(history.steps, history.loss.tobytes().hex()[-64:], history.measured_at.tolist())
+"""
+
+
+def digits_run(folder=None, rule=None, stop=None, steps=60, **options):
+    network = learn.Network([learn.Dense(64, 8), learn.Sigmoid(), learn.Dense(8, 10)], seed=2)
+
+    def callback(progress):
+        if progress.step == stop:
+            raise StopIteration
+
+    data = {"batch_size": 50, "steps": steps, "seed": 4, "callback": callback} | options
+    checkpoint = None if folder is None else learn.Checkpoint(folder, steps=10)
+    return network, learn.train(network, learn.load_digits(), rule or RULES["adam"], checkpoint=checkpoint, **data)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("options", [{}, {"replace": True, "shift": 1}], ids=["epochs", "replace"])
+@pytest.mark.parametrize("stop", [3, 26, 51])  # 26 steps make an epoch
+def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, rule, options, stop):
+    straight, whole = digits_run(rule=rule, **options)
+    digits_run(tmp_path, rule, stop, **options)
+    network, history = digits_run(tmp_path, rule, resume=True, **options)
+    assert network.vector.tobytes() == straight.vector.tobytes()
+    assert history.loss.tobytes() == whole.loss.tobytes()
+    np.testing.assert_array_equal(history.measured_at[:-1], whole.measured_at[:-1])
+    np.testing.assert_array_equal(history.test_accuracy, whole.test_accuracy)
+    assert history.evaluations == whole.evaluations
+
+
+def test_more_steps_can_be_asked_for(tmp_path):
+    straight, whole = digits_run(steps=80)
+    digits_run(tmp_path, steps=45)
+    network, history = digits_run(tmp_path, steps=80, resume=True)
+    assert network.vector.tobytes() == straight.vector.tobytes()
+    np.testing.assert_array_equal(history.measured_at, whole.measured_at)
+    with pytest.raises(InputError, match="step 80, beyond the 70 steps"):
+        digits_run(tmp_path, steps=70, resume=True)
+
+
+def test_resume_without_a_checkpoint_starts(tmp_path):
+    network, _ = digits_run(tmp_path / "new" / "deep", resume=True)
+    assert network.vector.tobytes() == digits_run()[0].vector.tobytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.parametrize("replace", ["0", "1"])
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, replace):
+    kills = 2
+
+    def start(folder, *words):
+        command = [sys.executable, "-c", PROGRAM, str(folder), *words, replace]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    straight = start(tmp_path / "straight", "fresh")
+    printed = straight.communicate()[0]
+    killed, folder, chance = 0, tmp_path / "killed", random.Random(f"kill {replace}")
+    for _ in range(kills + 1):
+        process, step = start(folder, "resume"), -1
+        if killed < kills:
+            # Wait for its first checkpoint of this life: the moments are those of training, not of the import.
+            before = _stamp(folder)
+            while process.poll() is None and _stamp(folder) == before:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.08))
+            process.send_signal(signal.SIGKILL)
+        out = process.communicate()[0]
+        assert process.returncode in (0, -signal.SIGKILL)
+        if process.returncode == 0:
+            break
+        killed += 1
+        step = len(read(folder / "checkpoint.npz").arrays["loss"])
+        assert step % 7 == 0
+    assert killed == kills
+    assert out == printed
+    ends = [np.load(at / "end.npz") for at in (tmp_path / "straight", folder)]
+    for name in ends[0].files:
+        assert ends[0][name].tobytes() == ends[1][name].tobytes()
+    for end in ends:
+        end.close()
+
+
+def _stamp(folder):
+    try:
+        return (folder / "checkpoint.npz").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+# What is refused
+
+
+def other_network():
+    return {"network": learn.Network([learn.Dense(64, 9), learn.Sigmoid(), learn.Dense(9, 10)])}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (other_network(), r"network was .*Dense\(64, 8\).* and is .*Dense\(64, 9\)"),
+        ({"rule": mb.Adam(0.02)}, r"rule was Adam\(learning_rate=0.01"),
+        ({"rule": mb.Momentum(0.01)}, "rule was Adam"),
+        ({"batch_size": 40}, "batch size was 50, and is 40 now"),
+        ({"seed": 5}, "seed was 4, and is 5 now"),
+        ({"replace": True}, "replace was False"),
+        ({"shift": 1}, "shift was 0"),
+        ({"engine": "coordinate"}, r"engine was Chain\(\)"),
+        ({"dataset": learn.load_digits(seed=1)}, "training data was"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_nothing_changes(tmp_path, options, message):
+    digits_run(tmp_path, stop=12)
+    network = learn.Network([learn.Dense(64, 8), learn.Sigmoid(), learn.Dense(8, 10)], seed=2)
+    arguments = {"network": network, "dataset": learn.load_digits(), "rule": RULES["adam"], "batch_size": 50}
+    arguments |= {"steps": 60, "seed": 4, "checkpoint": tmp_path, "resume": True} | options
+    before, stamp = arguments["network"].vector.copy(), (tmp_path / "checkpoint.npz").read_bytes()
+    with pytest.raises(InputError, match=message):
+        learn.train(**arguments)
+    np.testing.assert_array_equal(arguments["network"].vector, before)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == stamp
+
+
+def test_an_old_checkpoint_is_never_overwritten_by_a_new_run(tmp_path):
+    digits_run(tmp_path, stop=12)
+    with pytest.raises(InputError, match="there already: give resume=True"):
+        digits_run(tmp_path)
+
+
+def changed(folder, **values):
+    saved = read(folder / "checkpoint.npz")
+    write(folder / "checkpoint.npz", Saved(saved.arrays, saved.values | values))
+
+
+def test_a_newer_version_is_named(tmp_path, monkeypatch):
+    digits_run(tmp_path, stop=12)
+    monkeypatch.setattr(module, "FORMAT_VERSION", 2)
+    changed(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(FormatError, match="format version 2; this mibun reads up to 1: install a newer mibun"):
+        digits_run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"position": {}},
+        {"position": None},
+        {"engine_rng": {"bit_generator": "MT19937"}},
+        {"measured": [[1, 2]]},
+        {"good_at": 99},
+        {"good_at": "x"},
+        {"notes": [1]},
+        {"evaluations": None},
+    ],
+)
+def test_a_damaged_header_is_refused(tmp_path, values):
+    digits_run(tmp_path, stop=12)
+    changed(tmp_path, **values)
+    with pytest.raises(FormatError, match="damaged"):
+        digits_run(tmp_path, resume=True)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """Bytes of the checkpoint after step 12, and where a run goes on from them."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    digits_run(folder, stop=12)
+    return folder, (folder / "checkpoint.npz").read_bytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(kind=st.sampled_from(["cut", "change"]), place=st.floats(0, 1, exclude_max=True), by=st.integers(1, 255))
+def test_bytes_that_are_changed_or_missing_never_end_in_another_run(checkpoint, kind, place, by):
+    folder, content = checkpoint
+    at = int(place * len(content))
+    damaged = content[:at] + (bytes([content[at] ^ by]) + content[at + 1 :] if kind == "change" else b"")
+    (folder / "checkpoint.npz").write_bytes(damaged)
+    try:
+        network, _ = digits_run(folder, resume=True)
+    except FormatError:
+        return
+    assert network.vector.tobytes() == digits_run()[0].vector.tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(content=st.binary(max_size=300))
+def test_other_bytes_are_no_checkpoint(checkpoint, content):
+    path = checkpoint[0] / "other.npz"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match="not a checkpoint"):
+        read(path)
+
+
+# What a full disk does
+
+
+def test_a_full_disk_is_told_and_the_older_checkpoint_stays(tmp_path):
+    """The limit on the size of files is a real refusal of the system, in the middle of a write."""
+    full, limits = [], resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def callback(progress):
+        if progress.step == 15:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+            full.append((tmp_path / "checkpoint.npz").read_bytes())
+
+    try:
+        network, history = digits_run(tmp_path, callback=callback, steps=36)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert history.stop is learn.Stop.FINISHED
+    (note,) = (note for note in history.notes if note.kind == "checkpoint")
+    assert "the checkpoint of step 36 could not be written (" in note.message
+    assert "that of step 10 stays, and training goes on" in note.message
+    assert (tmp_path / "checkpoint.npz").read_bytes() == full[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
+    again, _ = digits_run(tmp_path, resume=True, steps=36)
+    assert again.vector.tobytes() == network.vector.tobytes()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        digits_run(tmp_path / "file" / "folder")
+
+
+def test_slow_disks_get_fewer_checkpoints(tmp_path, monkeypatch):
+    keeper = Keeper(learn.Checkpoint(tmp_path, seconds=0.001))
+    monkeypatch.setattr(module, "write", lambda path, saved: time.sleep(0.05))
+    time.sleep(0.002)
+    assert keeper.is_due(1)
+    assert keeper.write(1, Saved({}, {})) is None
+    time.sleep(0.002)
+    assert keeper.cost >= 0.05
+    assert not keeper.is_due(2)
+
+    def refuse(path, saved):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write", refuse)
+    assert keeper.write(3, Saved({}, {})) == "No space left on device"
+    assert keeper.kept == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folder": 3}, "expected a folder"),
+        ({"seconds": 0}, "seconds is 0"),
+        ({"seconds": float("nan")}, "seconds is nan"),
+        ({"seconds": "10"}, "seconds is '10'"),
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"steps": True}, "steps is True"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        learn.Checkpoint(**{"folder": "x"} | options)
+
+
+def test_nothing_in_the_file_is_pickled(tmp_path):
+    digits_run(tmp_path, stop=12)
+    with np.load(tmp_path / "checkpoint.npz", allow_pickle=False) as file:
+        assert {"weights", "good", "rule.first", "rule.second", "rule.updates", "loss", "header"} <= set(file.files)
+        header = json.loads(str(file["header"]))
+    assert header["format"] == "mibun checkpoint"
+    assert header["version"] == 1
