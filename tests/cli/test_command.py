@@ -64,9 +64,9 @@ def test_help_shows_every_option_its_default_and_examples(capsys):
     assert main(["learn", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for option in (
-        "--data digits|mnist|DIR",
+        "--data digits|mnist|fashion|FILE|DIR",
         "--hidden N[,N...]",
-        "--engine [chain|coordinate]",
+        "--engine [auto|chain|column|coordinate|direction|node]",
         "--learning-rate RATE",
         "--batch-size N",
         "--epochs N",
@@ -91,5 +91,5 @@ def test_help_shows_the_defaults_of_the_table(capsys):
     assert main(["learn", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for field in ("learning_rate", "batch_size", "epochs"):
-        digits, mnist = (getattr(DEFAULTS[name], field) for name in ("digits", "mnist"))
-        assert f"[default: {digits} for digits, {mnist} for mnist]" in text
+        shown = (f"{getattr(DEFAULTS[name], field)} for {name}" for name in ("digits", "mnist", "fashion"))
+        assert f"[default: {', '.join(shown)}]" in text

@@ -68,7 +68,8 @@ def test_dead_units_are_counted():
 def test_a_gradient_below_its_error_is_told():
     small = learn.Network([learn.Dense(64, 3), learn.Sigmoid(), learn.Dense(3, 10)], dtype=np.float32)
     x, labels = small.batch(DIGITS.train_x[:20]), DIGITS.train_labels[:20]
-    note = lost_in_error(1, small, learn.Coordinate(step=1e-4), x, labels)
+    with pytest.warns(mb.errors.DeadDifferences):
+        note = lost_in_error(1, small, learn.Coordinate(step=1e-4), x, labels)
     assert note is not None
     assert note.value > 0.5
     assert "use dtype=np.float64, or the engine chain" in note.message

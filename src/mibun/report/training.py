@@ -33,14 +33,31 @@ _LOOP = "Coordinate"
 
 # What each engine does and takes for granted, by the name of its class.
 _ENGINES = {
+    "Auto": (
+        "The engine auto chose the cheapest engine that can serve every layer of the network: chain where each has a "
+        "local difference, else one that needs less of them."
+    ),
     "Chain": (
         "The engine chain takes a numerical difference of every activation at its own input and of the loss in each "
         "of its outputs, moves linear maps exactly, and puts the pieces together by the chain rule. It assumes that "
         "the network is a chain of layers whose activations work on every unit alone."
     ),
+    "Column": (
+        "The engine column gives the numbers of the loop over all parameters, each moved by ± h, but computes only what "
+        "a step changes: one column of the pre-activations, and what follows. It assumes that dense layers are sums of "
+        "products, that samples do not touch each other and, where it interpolates, that losses are smooth in a unit."
+    ),
     _LOOP: (
         "The engine coordinate moves every parameter by ± h on its own and passes the whole batch through the network "
         "each time. It assumes nothing about the network."
+    ),
+    "Direction": (
+        "The engine direction takes forward passes only: everything moves at once along random directions, and what the "
+        "loss changes by goes to each part. Its gradient is right in the mean over directions, not in each step."
+    ),
+    "Node": (
+        "The engine node moves the pre-activation of every unit by ± h, and spreads the change of the loss over the "
+        "unit's inputs. It assumes that dense layers are sums of products, and that samples do not touch each other."
     ),
 }
 
