@@ -175,6 +175,30 @@ def test_a_smoothed_step_says_so_and_a_hard_one_says_that_nothing_learns_before_
         assert d.passes
 
 
+@pytest.mark.parametrize("engine", ["column", "node", "coordinate"])
+def test_engines_that_compare_values_say_that_they_see_the_hard_step(engine):
+    x, labels = np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1, 2, 0, 1, 2])
+    layers = [learn.Dense(4, 9), learn.StepFunction(0.5), learn.Dense(9, 3)]
+    d = learn.gradient(learn.Network(layers, seed=2), x, labels, engine=engine)
+    assert not d.value["0.weight"].any()
+    assert [note for note in d.notes if "compares values, and sees a hard step" in note.message]
+    assert not [note for note in d.notes if "wide difference" in note.message]
+
+
+def test_units_within_h_of_a_kink_are_counted_by_the_h_of_the_engine():
+    network = learn.Network([learn.Dense(1, 3), learn.ReLU(), learn.Dense(3, 2)], seed=2)
+    network.views(network.vector)["0.weight"][...] = 0
+    network.views(network.vector)["0.bias"][...] = [0.0, 3e-5, 2e-2]
+    for engine, said in (
+        ("chain", "1 unit lies within 1e-07"),
+        ("node", "2 units lie within 0.0001"),
+        ("column", "2 units lie within 0.0001"),
+        (learn.Coordinate(0.05), "3 units lie within 0.05"),
+    ):
+        d = learn.gradient(network, [[0.3]], [1], engine=engine)
+        assert [note for note in d.notes if said in note.message], engine
+
+
 def test_the_gradient_through_a_smoothed_step_is_that_of_the_ramp():
     x, labels = np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1, 2, 0, 1, 2])
     step, ramp = learn.StepFunction(0.8), lambda z: np.clip((z + 0.8) / 1.6, 0, 1)

@@ -172,11 +172,11 @@ def require_pull(network: Network) -> None:
         )
 
 
-def remarks(network: Network, x: Array) -> tuple[Note, ...]:
-    """Collect what the layers have to say about a gradient at these inputs."""
+def remarks(network: Network, x: Array, moved: float | None = None) -> tuple[Note, ...]:
+    """Collect what the layers have to say about a gradient at these inputs (see `Layer.remark`)."""
     values = layer_values(network, network.by_layer(network.vector), x)
     notes = []
     for number, (layer, value) in enumerate(zip(network.layers, values, strict=False)):
-        if (said := layer.remark(value)) is not None:
+        if (said := layer.remark(value, moved)) is not None:
             notes.append(Note(None, Status.CONVERGED, f"layer {number}, {type(layer).__name__}: {said}"))
     return tuple(notes)
