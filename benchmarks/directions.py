@@ -46,7 +46,7 @@ class Course(NamedTuple):
 
 
 COURSES = {
-    "per sample": Course("per sample", 40, -1.0, 256, 1000, 1, None, 0.003, 20_000, 0.95, 5_000),
+    "per sample": Course("per sample", 40, -1.0, 256, 1000, 1, None, 0.003, 6_000, 0.95, 5_000),
     "whole loss": Course("whole loss", 40, -0.25, 32, 200, 64, 0.03, 0.03, 120_000, 0.90, 120_000),
 }
 

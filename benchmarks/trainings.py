@@ -99,7 +99,7 @@ def agreement(data: learn.Dataset) -> Section:
     for name, column in zip(("interpolated", "every step"), columns, strict=True):
         off = np.abs(column - value)
         worst.append(float((off / error).max()))
-        rows.append([name, f"{off.max() / size:.1e}", f"{np.median(error) / size:.1e}", f"{worst[-1]:.2f}"])
+        rows.append([name, f"{off.max() / size:.1e}", f"{np.median(error) / size:.1e}", f"{worst[-1]:.1g}"])
     heads = (
         "column",
         "off the loop / largest entry",
@@ -116,7 +116,7 @@ def agreement(data: learn.Dataset) -> Section:
                 f"{apart:.1e}",
                 apart <= 1e-12,
             ),
-            Target("column beside the loop, / stated error", "<= 1", f"{max(worst):.2f}", max(worst) <= 1),
+            Target("column beside the loop, / stated error", "<= 1", f"{max(worst):.1g}", max(worst) <= 1),
         ],
     )
 

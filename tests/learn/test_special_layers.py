@@ -90,6 +90,30 @@ def test_pixels_that_tie_share_one_slope_and_their_errors_cover_both_sides(dtype
     assert pool.remark(np.random.default_rng(0).normal(size=(3, 2, 4, 4))) is None
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_chain_pools_before_a_relu_and_has_the_same_gradient_with_fewer_units(dtype):
+    units = []
+
+    class Counted(learn.ReLU):
+        def value(self, z):
+            units.append(z.size // len(z))
+            return super().value(z)
+
+    def network(*between):
+        layers = [learn.Conv2D(1, 3, 3), *between, learn.Flatten(), learn.Dense(12, 3)]
+        return learn.Network(layers, seed=1, dtype=dtype, input_shape=(1, 6, 6))
+
+    x, labels = images(np.random.default_rng(0), 4), np.array([0, 1, 2, 0])
+    found = [
+        learn.gradient(network(*between), x, labels, errors=False, engine="chain")
+        for between in ((Counted(), learn.MaxPool2D(2)), (learn.MaxPool2D(2), learn.ReLU()))
+    ]
+    for name, value in found[0].value.items():
+        np.testing.assert_array_equal(value, found[1].value[name])
+    assert units == [3 * 2 * 2]
+    assert found[0].evaluations == found[1].evaluations
+
+
 def test_the_edge_that_no_window_holds_is_not_seen():
     x = np.arange(25.0).reshape(1, 1, 5, 5)
     assert learn.MaxPool2D(2).forward({}, x)[0, 0].tolist() == [[6, 8], [16, 18]]
