@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from learning import machine
+from machine import machine
 from recorded import PROBLEMS, Problem
 from report import THREADS, Section, Target, duration, figure, on_one_thread, percent, silence, table
 from scipy import special

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from derivative_speed import rosenbrock
-from learning import machine
+from machine import machine
 from report import THREADS, duration, table
 
 from mibun.evaluate.vectorized import CHUNK_BYTES, rows_of_chunk

@@ -26,7 +26,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from learning import machine
+from machine import machine
 from report import Target, duration, figure, table
 
 from mibun import Evaluator, gradient

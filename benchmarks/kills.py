@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from learning import machine
+from machine import machine
 
 from mibun.evaluate.outcome import Outcome
 from mibun.evaluate.store import Store

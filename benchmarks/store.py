@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from learning import machine
+from machine import machine
 from report import THREADS, Target, duration, table
 
 from mibun.evaluate.outcome import Outcome

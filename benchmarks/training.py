@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from learning import machine
+from machine import machine
 from report import Target, percent, table
 
 import mibun as mb

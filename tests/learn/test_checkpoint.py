@@ -71,6 +71,43 @@ def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, rule, options, sto
     assert history.evaluations == whole.evaluations
 
 
+ENGINES = {
+    "chain": learn.Chain(),
+    "column": learn.Column(),
+    "node": learn.Node(),
+    "auto": learn.Auto(),
+    "activity": learn.Direction("per sample", mb.SPSA(pairs=2)),
+    "whole loss": learn.Direction("whole loss", mb.SPSA(pairs=3, step=1e-2)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_masks_and_directions_go_on_with_the_same_bits(tmp_path, engine, dtype):
+    def run(folder=None, stop=None, resume=False):
+        if isinstance(engine, learn.Node):
+            layers, shape = [learn.Dense(64, 6), learn.Dropout(0.3), learn.Tanh(), learn.Dense(6, 10)], None
+        else:
+            layers, shape = [learn.Conv2D(1, 2, 5), learn.ReLU(), learn.MaxPool2D(2), learn.Dropout(0.3)], (1, 8, 8)
+            layers += [learn.Flatten(), learn.Dense(8, 10)]
+        network = learn.Network(layers, seed=2, dtype=dtype, input_shape=shape)
+
+        def callback(progress):
+            if progress.step == stop:
+                raise StopIteration
+
+        checkpoint = None if folder is None else learn.Checkpoint(folder, steps=4)
+        options = {"batch_size": 20, "steps": 12, "callback": callback, "checkpoint": checkpoint, "resume": resume}
+        return network, learn.train(network, learn.load_digits(), mb.Adam(0.01), engine, **options)
+
+    straight, whole = run()
+    run(tmp_path, stop=7)
+    network, history = run(tmp_path, resume=True)
+    assert network.vector.tobytes() == straight.vector.tobytes()
+    assert history.loss.tobytes() == whole.loss.tobytes()
+    assert history.evaluations == whole.evaluations
+
+
 def test_more_steps_can_be_asked_for(tmp_path):
     straight, whole = digits_run(steps=80)
     digits_run(tmp_path, steps=45)

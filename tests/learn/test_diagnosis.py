@@ -7,6 +7,7 @@ import pytest
 
 import mibun as mb
 from mibun import learn
+from mibun.errors import DeadDifferences
 from mibun.learn.diagnosis import dead_units, lost_in_error, origin, overfitting, plateau
 
 DIGITS = learn.load_digits()
@@ -65,10 +66,44 @@ def test_dead_units_are_counted():
     assert note.message.startswith("7 of 30 units of layer 1, ReLU() are dead")
 
 
+def images(activation, dtype=np.float64):
+    layers = [learn.Conv2D(1, 4, 3), activation, learn.MaxPool2D(2), learn.Flatten(), learn.Dropout(0.2)]
+    return learn.Network([*layers, learn.Dense(36, 10)], seed=0, input_shape=(1, 8, 8), dtype=dtype)
+
+
+def test_of_images_a_channel_is_dead_where_it_is_so_in_all_pixels():
+    network = images(learn.ReLU())
+    assert dead_units(0, network, DIGITS.train_x) is None
+    network.views(network.vector)["0.bias"][1:3] = -1000.0
+    note = dead_units(1, network, DIGITS.train_x)
+    assert note.value == 2
+    assert note.message.startswith("2 of 4 channels of layer 1, ReLU() are dead")
+
+
+def test_a_hard_step_is_told_what_would_learn():
+    network = learn.Network([learn.Dense(64, 6), learn.StepFunction(), learn.Dense(6, 10)], seed=1)
+    assert dead_units(1, network, DIGITS.train_x).message.endswith("; StepFunction(smoothing=0.5) learns")
+
+
+def test_estimates_along_random_directions_are_not_told_that_they_are_noise():
+    history = run(mb.Adam(0.01), epochs=2, engine="direction")[1]
+    assert found(history, "gradient below its error") is None
+
+
+def test_auto_is_told_as_the_engine_that_it_chose():
+    network = learn.Network(
+        [learn.Dense(64, 3), learn.Elementwise(lambda z: 1 + 1e-12 * np.sin(z)), learn.Dense(3, 10)]
+    )
+    x, labels = network.batch(DIGITS.train_x[:20]), DIGITS.train_labels[:20]
+    notes = [lost_in_error(1, network, engine, x, labels) for engine in (learn.Auto(), learn.Chain())]
+    assert notes[0] == notes[1]
+    assert "hardly depends on them" in notes[0].message
+
+
 def test_a_gradient_below_its_error_is_told():
     small = learn.Network([learn.Dense(64, 3), learn.Sigmoid(), learn.Dense(3, 10)], dtype=np.float32)
     x, labels = small.batch(DIGITS.train_x[:20]), DIGITS.train_labels[:20]
-    with pytest.warns(mb.errors.DeadDifferences):
+    with pytest.warns(DeadDifferences):
         note = lost_in_error(1, small, learn.Coordinate(step=1e-4), x, labels)
     assert note is not None
     assert note.value > 0.5
@@ -98,6 +133,12 @@ def test_overfitting_is_more_than_chance():
     network = learn.Network([learn.Dense(64, 50), learn.Tanh(), learn.Dense(50, 10)])
     history = learn.train(network, few, mb.Adam(0.01), batch_size=10, epochs=40)
     assert "test samples" in found(history, "overfitting").message
+
+
+def test_it_is_said_where_a_nan_arose_in_images_that_come_as_rows():
+    network = images(learn.Tanh(), np.float32)
+    history = learn.train(network, DIGITS, mb.GradientDescent(1e38), batch_size=10, steps=20)
+    assert "it arose in the output of layer 5, Dense(36, 10)" in found(history, "not finite").message
 
 
 def test_it_is_said_where_a_nan_arose():

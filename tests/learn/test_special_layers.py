@@ -90,6 +90,30 @@ def test_pixels_that_tie_share_one_slope_and_their_errors_cover_both_sides(dtype
     assert pool.remark(np.random.default_rng(0).normal(size=(3, 2, 4, 4))) is None
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_chain_pools_before_a_relu_and_has_the_same_gradient_with_fewer_units(dtype):
+    units = []
+
+    class Counted(learn.ReLU):
+        def value(self, z):
+            units.append(z.size // len(z))
+            return super().value(z)
+
+    def network(*between):
+        layers = [learn.Conv2D(1, 3, 3), *between, learn.Flatten(), learn.Dense(12, 3)]
+        return learn.Network(layers, seed=1, dtype=dtype, input_shape=(1, 6, 6))
+
+    x, labels = images(np.random.default_rng(0), 4), np.array([0, 1, 2, 0])
+    found = [
+        learn.gradient(network(*between), x, labels, errors=False, engine="chain")
+        for between in ((Counted(), learn.MaxPool2D(2)), (learn.MaxPool2D(2), learn.ReLU()))
+    ]
+    for name, value in found[0].value.items():
+        np.testing.assert_array_equal(value, found[1].value[name])
+    assert units == [3 * 2 * 2]
+    assert found[0].evaluations == found[1].evaluations
+
+
 def test_the_edge_that_no_window_holds_is_not_seen():
     x = np.arange(25.0).reshape(1, 1, 5, 5)
     assert learn.MaxPool2D(2).forward({}, x)[0, 0].tolist() == [[6, 8], [16, 18]]
@@ -173,6 +197,30 @@ def test_a_smoothed_step_says_so_and_a_hard_one_says_that_nothing_learns_before_
         assert any(re.search(said, note.message) for note in d.notes)
         assert (d.value["0.weight"] != 0).any() == (smoothing is not None)
         assert d.passes
+
+
+@pytest.mark.parametrize("engine", ["column", "node", "coordinate"])
+def test_engines_that_compare_values_say_that_they_see_the_hard_step(engine):
+    x, labels = np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1, 2, 0, 1, 2])
+    layers = [learn.Dense(4, 9), learn.StepFunction(0.5), learn.Dense(9, 3)]
+    d = learn.gradient(learn.Network(layers, seed=2), x, labels, engine=engine)
+    assert not d.value["0.weight"].any()
+    assert [note for note in d.notes if "compares values, and sees a hard step" in note.message]
+    assert not [note for note in d.notes if "wide difference" in note.message]
+
+
+def test_units_within_h_of_a_kink_are_counted_by_the_h_of_the_engine():
+    network = learn.Network([learn.Dense(1, 3), learn.ReLU(), learn.Dense(3, 2)], seed=2)
+    network.views(network.vector)["0.weight"][...] = 0
+    network.views(network.vector)["0.bias"][...] = [0.0, 3e-5, 2e-2]
+    for engine, said in (
+        ("chain", "1 unit lies within 1e-07"),
+        ("node", "2 units lie within 0.0001"),
+        ("column", "2 units lie within 0.0001"),
+        (learn.Coordinate(0.05), "3 units lie within 0.05"),
+    ):
+        d = learn.gradient(network, [[0.3]], [1], engine=engine)
+        assert [note for note in d.notes if said in note.message], engine
 
 
 def test_the_gradient_through_a_smoothed_step_is_that_of_the_ramp():

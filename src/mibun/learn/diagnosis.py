@@ -19,9 +19,9 @@ from mibun.descent.schedules import Scheduled
 from mibun.learn.batches import Batches
 from mibun.learn.bounds import Array
 from mibun.learn.data import Dataset
-from mibun.learn.engines import Chain, Engine
+from mibun.learn.engines import Auto, Chain, Direction, Engine
 from mibun.learn.history import Finding
-from mibun.learn.layers import Activation, Dense
+from mibun.learn.layers import Activation, Dense, StepFunction
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 
@@ -56,6 +56,9 @@ def empty_classes(dataset: Dataset) -> Finding | None:
 
 def lost_in_error(step: int, network: Network, engine: Engine, x: Array, targets: Targets) -> Finding | None:
     """Say how many entries of the gradient are smaller than their own error bound."""
+    engine = engine.choose(network)[0] if isinstance(engine, Auto) else engine
+    if isinstance(engine, Direction):  # below its error by design: right in the mean of many steps
+        return None
     derivative = engine.gradient(network, x, targets, np.random.default_rng(0), errors=True)
     value, error = (
         np.concatenate([np.ravel(part[name]) for name in network.views(network.vector)])
@@ -82,24 +85,29 @@ def lost_in_error(step: int, network: Network, engine: Engine, x: Array, targets
 
 
 def dead_units(step: int, network: Network, images: NDArray[Any]) -> Finding | None:
-    """Count the units whose slope is 0, to rounding, on every one of some samples."""
+    """Count the units whose slope is 0, to rounding, on every one of some samples; of images, the channels."""
     x = network.batch(images[:SAMPLES])
-    dead, worst = 0, ("", 0, 1)
+    dead, worst = 0, (0, 0, 1)
     for number, (layer, weights) in enumerate(zip(network.layers, network.by_layer(network.vector), strict=True)):
         y = layer.forward(weights, x)
         if isinstance(layer, Activation):
-            slope = np.abs(layer.pull(weights, x, y, np.ones_like(y))).max(axis=0)
+            slope = np.abs(layer.pull(weights, x, y, np.ones_like(y)))
+            # At the edge of all images may be nothing; a filter is dead where it is so everywhere.
+            slope = slope.max(axis=(0, *range(2, slope.ndim)))
             flat = int((slope < DEAD_SLOPE).sum())
             dead += flat
             if flat > worst[1]:
-                worst = (f"layer {number}, {layer!r}", flat, slope.size)
+                worst = (number, flat, slope.size)
         x = y
     if not dead:
         return None
-    where, count, units = worst
+    number, count, units = worst
+    kind = "channels" if len(network.shapes[number] or ()) == 3 else "units"
+    hard = network.layers[number] == StepFunction()
+    cure = "StepFunction(smoothing=0.5) learns" if hard else "take a lower learning rate or another seed"
     message = (
-        f"{count} of {units} units of {where} are dead: their slope is below {DEAD_SLOPE:g} on all of {len(x)} "
-        "training samples, so nothing before them learns through them; take a lower learning rate or another seed"
+        f"{count} of {units} {kind} of layer {number}, {network.layers[number]!r} are dead: their slope is below "
+        f"{DEAD_SLOPE:g} on all of {len(x)} training samples, so nothing before them learns through them; {cure}"
     )
     return Finding("dead units", step, message, float(dead))
 
@@ -138,7 +146,7 @@ def origin(network: Network, x: Array, targets: Targets) -> str:
         if not np.isfinite(view).all():
             number = int(name.partition(".")[0])
             return f"it arose in the weights of layer {number}, {_brief(network, number)}, which the last update made"
-    value = x
+    value = network.unflattened(x)
     for number, (layer, weights) in enumerate(zip(network.layers, network.by_layer(network.vector), strict=True)):
         value = layer.forward(weights, value)
         bad = ~np.isfinite(value)

@@ -229,11 +229,17 @@ class Network:
             if type(layer).drawn is not Layer.drawn:
                 rng = np.random.default_rng(0) if rng is None else rng
                 layers[number] = layer.drawn(rng, (samples, *(shape or ())), self.dtype)
-        if all(new is old for new, old in zip(layers, self.layers, strict=True)):
-            return self
+        same = all(new is old for new, old in zip(layers, self.layers, strict=True))
+        return self if same else self.with_layers(tuple(layers))
+
+    def with_layers(self, layers: tuple[Layer, ...]) -> "Network":
+        """Give the same network with other layers in the place of those without parameters; all else is shared."""
         other = object.__new__(Network)
         other.__dict__.update(self.__dict__)
-        other.layers = tuple(layers)
+        shapes = [self.shapes[0]]
+        for layer in layers:
+            shapes.append(layer.output_shape(shapes[-1]))
+        other.layers, other.shapes = layers, tuple(shapes)
         return other
 
     def batch(self, x: ArrayLike) -> Array:

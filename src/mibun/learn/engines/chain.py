@@ -19,7 +19,7 @@ import numpy as np
 from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound
 from mibun.learn.engines.engine import Cost, as_derivative
-from mibun.learn.layers import SMALL_STEP, Layer, Weights
+from mibun.learn.layers import SMALL_STEP, Layer, MaxPool2D, ReLU, Weights
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 from mibun.result import Derivative, Note, Status
@@ -91,7 +91,7 @@ class Chain:
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:
         """Write the gradient into the vector `out`, and give the loss of the batch."""
         require_pull(network)
-        network, x = network.drawn(rng, len(x)), network.unflattened(x)
+        network, x = pooled_first(network.drawn(rng, len(x))), network.unflattened(x)
         weights, gradients = network.by_layer(network.vector), network.by_layer(out)
         values = layer_values(network, weights, x)
         losses, upstream = network.loss_function.slope(values[-1], targets)
@@ -110,6 +110,7 @@ class Chain:
         Back through a linear layer go two products of the size of its forward one, through the first layer one.
         """
         require_pull(network)
+        network = pooled_first(network)
         products, first = network.products, first_with_weights(network)
         back = sum(2 * p for p in products[first + 1 :]) + products[first]
         slopes = sum(
@@ -146,6 +147,15 @@ def layer_values(network: Network, weights: list[Weights], x: Array) -> list[Arr
     return values
 
 
+def pooled_first(network: Network) -> Network:
+    """Let every MaxPool2D that follows a ReLU come before it: the same map, whose ReLU has fewer units."""
+    layers = list(network.layers)
+    for number in range(len(layers) - 1):
+        if isinstance(layers[number], ReLU) and isinstance(layers[number + 1], MaxPool2D):
+            layers[number : number + 2] = layers[number + 1], layers[number]
+    return network if layers == list(network.layers) else network.with_layers(tuple(layers))
+
+
 def first_with_weights(network: Network) -> int:
     """Give the number of the first layer that has parameters: nothing needs to be pulled further back."""
     return next((number for number, layer in enumerate(network.layers) if layer.shapes()), 0)
@@ -172,11 +182,11 @@ def require_pull(network: Network) -> None:
         )
 
 
-def remarks(network: Network, x: Array) -> tuple[Note, ...]:
-    """Collect what the layers have to say about a gradient at these inputs."""
+def remarks(network: Network, x: Array, moved: float | None = None) -> tuple[Note, ...]:
+    """Collect what the layers have to say about a gradient at these inputs (see `Layer.remark`)."""
     values = layer_values(network, network.by_layer(network.vector), x)
     notes = []
     for number, (layer, value) in enumerate(zip(network.layers, values, strict=False)):
-        if (said := layer.remark(value)) is not None:
+        if (said := layer.remark(value, moved)) is not None:
             notes.append(Note(None, Status.CONVERGED, f"layer {number}, {type(layer).__name__}: {said}"))
     return tuple(notes)

@@ -128,7 +128,7 @@ class Column:
         with np.errstate(all="ignore"):  # what is not finite is said by the status
             count, loss = self._write(network, network.unflattened(x), targets, vector)
             bound = self._bound(network, x, targets) if errors else None
-            notes = remarks(network, x) if errors else ()
+            notes = remarks(network, x, self.step) if errors else ()
         return as_derivative(network, vector, bound, loss, count, self.step, notes)
 
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from mibun.errors import DeadDifferences, InputError
 from mibun.learn.bounds import Array, Bound, times
+from mibun.learn.engines.chain import remarks
 from mibun.learn.engines.engine import Cost, as_derivative
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
@@ -110,8 +111,9 @@ class Coordinate:
                 loss, bound = self._with_bound(network, x, targets, value)
             else:
                 loss = self.into(network, x, targets, rng, value)
+            notes = remarks(network, x, h) if errors else ()
         evaluations = self.cost(network, len(x)).evaluations * (2 if errors else 1)
-        return as_derivative(network, value, bound, loss, evaluations, h)
+        return as_derivative(network, value, bound, loss, evaluations, h, notes)
 
     def into(self, network: Network, x: Array, targets: Targets, rng: np.random.Generator | None, out: Array) -> float:
         """Write the gradient into the vector `out`, and give the loss of the batch."""

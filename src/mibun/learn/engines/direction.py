@@ -197,25 +197,24 @@ class Direction:
         """Write the estimate of one pair of noisy passes; the noise of a layer is drawn again from its seed."""
         step, weights = self._step(network, 0.0), network.by_layer(network.vector)
         seeds = dict(zip(weight_layers(network), rng.integers(2**63, size=len(network.layers)).tolist(), strict=False))
-        high, _ = _noisy_pass(network, weights, x, targets, seeds, step)
+        high = _noisy_pass(network, weights, x, targets, seeds, step)[0]
         # The activations of the second pass serve for the outer product: they are off by step, without bias.
-        low, values = _noisy_pass(network, weights, x, targets, seeds, -step)
+        low, kept = _noisy_pass(network, weights, x, targets, seeds, -step)
         answer = (high - low) * (0.5 / (step * len(x)))
         gradients = network.by_layer(out)
-        for number, seed in seeds.items():
-            layer, inputs, shape = network.layers[number], values[number], values[number + 1].shape
-            each = answer.reshape(-1, *[1] * (len(shape) - 1))
-            layer.write_gradient(inputs, each * _noise(seed, shape, network.dtype), gradients[number])
+        for number, (inputs, shape) in kept.items():
+            noise = _noise(seeds[number], shape, network.dtype)
+            noise *= answer.reshape(-1, *[1] * (len(shape) - 1))
+            network.layers[number].write_gradient(inputs, noise, gradients[number])
         if spreads is not None:
             added = np.zeros_like(out)
             squares = network.by_layer(added)
-            for number, seed in seeds.items():
+            for number, (inputs, shape) in kept.items():
                 # With g the slopes of a sample and n normal, (g n) n_j has the variance |g|^2 + g_j^2, which is the
                 # mean of (g n)^2 (1 + n_j^2) / 2.
-                shape = values[number + 1].shape
-                spread_of_units = 0.5 * (1 + _noise(seed, shape, network.dtype) ** 2)
+                spread_of_units = 0.5 * (1 + _noise(seeds[number], shape, network.dtype) ** 2)
                 spread_of_units *= (answer**2).reshape(-1, *[1] * (len(shape) - 1))
-                network.layers[number].write_gradient(values[number] ** 2, spread_of_units, squares[number])
+                network.layers[number].write_gradient(inputs**2, spread_of_units, squares[number])
             spreads += added
         return float((high + low).mean(dtype=np.float64) / 2)
 
@@ -248,15 +247,20 @@ def _noise(seed: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def _noisy_pass(
     network: Network, weights: list[dict[str, Array]], x: Array, targets: Targets, seeds: dict[int, int], step: float
-) -> tuple[Array, list[Array]]:
-    """Give the losses of a pass with noise at the pre-activations, and its activations."""
-    values = [network.unflattened(x)]
+) -> tuple[Array, dict[int, tuple[Array, tuple[int, ...]]]]:
+    """Give the losses of a pass with noise at the pre-activations, and the inputs of the layers that have weights.
+
+    With the inputs comes the shape of the noise; no other activation is kept.
+    """
+    value, kept = network.unflattened(x), {}
     for number, layer in enumerate(network.layers):
-        y = layer.forward(weights[number], values[-1])
+        below, value = value, layer.forward(weights[number], value)
         if number in seeds:
-            y = y + y.dtype.type(step) * _noise(seeds[number], y.shape, y.dtype)
-        values.append(y)
-    return network.loss_function.per_sample(values[-1], targets), values
+            kept[number] = below, value.shape
+            noise = _noise(seeds[number], value.shape, value.dtype)
+            noise *= value.dtype.type(step)
+            value = np.add(value, noise, out=noise)
+    return network.loss_function.per_sample(value, targets), kept
 
 
 def _mean_loss(network: Network, x: Array, targets: Targets, vector: Array) -> float:

@@ -96,7 +96,7 @@ class Node:
         with np.errstate(all="ignore"):  # what is not finite is said by the status
             loss = self.into(network, x, targets, rng, vector)
             bound = shift_bound(network, x, targets, self.step) if errors else None
-            notes = remarks(network, x) if errors else ()
+            notes = remarks(network, x, self.step) if errors else ()
         evaluations = self.cost(network, len(x)).evaluations
         return as_derivative(network, vector, bound, loss, evaluations, self.step, notes)
 

@@ -202,11 +202,12 @@ class ReLU(Activation):
         moved = dx + np.minimum(x, 0)
         return np.maximum(moved, -y, out=moved)
 
-    def remark(self, x: Array) -> str | None:
+    def remark(self, x: Array, moved: float | None = None) -> str | None:
         """Count the units at the kink."""
-        count = int(np.count_nonzero(np.abs(x) <= SMALL_STEP))
+        reach = SMALL_STEP if moved is None else moved
+        count = int(np.count_nonzero(np.abs(x) <= reach))
         units = "1 unit lies" if count == 1 else f"{count:,} units lie"
-        return f"{units} within {SMALL_STEP:g} of the kink, with a slope between 0 and 1" if count else None
+        return f"{units} within {reach:g} of the kink, with a slope between 0 and 1" if count else None
 
     def slope_error(self, z: Array, a: Array, slope: Array, z_error: Array) -> Bound:
         """Cover both slopes where the kink is within reach."""
@@ -282,8 +283,13 @@ class StepFunction(Activation):
         """Give 1 where the jump is within the error of z."""
         return np.where(np.abs(z) <= z_error, 1, 0).astype(z.dtype)
 
-    def remark(self, x: Array) -> str | None:
+    def remark(self, x: Array, moved: float | None = None) -> str | None:
         """Say which slope this is."""
+        if moved is not None:
+            return (
+                "this engine compares values, and sees a hard step: layers before it get no gradient; engine 'chain' "
+                "gives them that of StepFunction(smoothing=0.5)"
+            )
         if self.smoothing is None:
             return "its slope is 0: layers before it get no gradient; StepFunction(smoothing=0.5) gives them one"
         wide = f"({self.smoothing:g} to both sides)"

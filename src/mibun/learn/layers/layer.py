@@ -109,8 +109,11 @@ class Layer:
         """Bound what `write_gradient` lost, given the bound of `upstream`."""
         return {}
 
-    def remark(self, x: Array) -> str | None:
-        """Say what a reader of the gradient must know of this layer at these inputs, if there is anything."""
+    def remark(self, x: Array, moved: float | None = None) -> str | None:
+        """Say what a reader of the gradient must know of this layer at these inputs, if there is anything.
+
+        `moved` is how far the engine moves numbers to compare values; None where it takes the slope of this layer.
+        """
         return None
 
 

@@ -169,7 +169,7 @@ class MaxPool2D(_Pool):
         rounding = np.where(near, self.spread(x, bound.rounding), 0) + here
         return Bound(truncation.astype(x.dtype), with_underflow(rounding.astype(x.dtype)))
 
-    def remark(self, x: Array) -> str | None:
+    def remark(self, x: Array, moved: float | None = None) -> str | None:
         """Count the windows with a tie."""
         y = self.forward({}, x)
         tied = int(np.count_nonzero(self._count(x == self.spread(x, y)) > 1))
