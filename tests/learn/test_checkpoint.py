@@ -71,6 +71,64 @@ def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, rule, options, sto
     assert history.evaluations == whole.evaluations
 
 
+class CutOff:
+    """An engine that is interrupted in the middle of one step, after its random numbers were drawn."""
+
+    def __init__(self, step):
+        self.step, self.calls = step, 0
+
+    def __repr__(self):
+        return "CutOff()"
+
+    def gradient(self, *arguments, **options):
+        raise NotImplementedError
+
+    def into(self, network, x, targets, rng, out):
+        noise = rng.random()
+        self.calls += 1
+        if self.calls == self.step:
+            raise KeyboardInterrupt
+        loss = learn.Chain().into(network, x, targets, rng, out)
+        out *= 1 + 0.1 * noise
+        return loss
+
+    def cost(self, network, batch_size):
+        return learn.Chain().cost(network, batch_size)
+
+
+@pytest.mark.parametrize("options", [{}, {"replace": True, "shift": 1}, {"shift": 1}], ids=str)
+@pytest.mark.parametrize("step", [1, 17, 27])  # 26 steps make an epoch
+def test_a_step_that_was_cut_off_is_begun_anew(tmp_path, options, step):
+    straight, whole = digits_run(engine=CutOff(0), steps=36, **options)
+    _, cut = digits_run(tmp_path, engine=CutOff(step), steps=36, **options)
+    assert cut.stop is learn.Stop.INTERRUPTED
+    assert cut.steps == step - 1
+    network, history = digits_run(tmp_path, engine=CutOff(0), steps=36, resume=True, **options)
+    assert network.vector.tobytes() == straight.vector.tobytes()
+    assert history.loss.tobytes() == whole.loss.tobytes()
+    assert history.evaluations == whole.evaluations
+    np.testing.assert_array_equal(history.measured_at, whole.measured_at)
+
+
+def test_what_was_not_measured_at_the_end_of_an_epoch_is_measured_on_resuming(tmp_path, monkeypatch):
+    _, whole = digits_run(steps=36)
+    accuracy, calls = learn.Network.accuracy, []
+
+    def interrupt(network, x, labels):
+        calls.append(1)
+        if len(calls) == 5:  # three at the start; the second one after the first epoch
+            raise KeyboardInterrupt
+        return accuracy(network, x, labels)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learn.Network, "accuracy", interrupt)
+        _, cut = digits_run(tmp_path, steps=36)
+    assert cut.steps == 26
+    _, history = digits_run(tmp_path, steps=36, resume=True)
+    np.testing.assert_array_equal(history.measured_at, whole.measured_at)
+    np.testing.assert_array_equal(history.test_accuracy, whole.test_accuracy)
+
+
 def test_more_steps_can_be_asked_for(tmp_path):
     straight, whole = digits_run(steps=80)
     digits_run(tmp_path, steps=45)

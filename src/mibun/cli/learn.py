@@ -45,8 +45,9 @@ Examples:
   mibun learn --resume runs/0007                 go on with a run that was killed
 
 \b
-Ctrl-C ends the training, keeps what was learnt, and writes the run folder. A run that is killed
-goes on from its last checkpoint with --resume, to the same weights as one that was not killed.
+Ctrl-C ends the training after its step, and writes the run folder with what was learnt; a second
+one, or a step of more than three seconds, ends it at once. A run that was ended by Ctrl-C, or killed,
+goes on with --resume, to the same weights as one that was not.
 Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
 """
 
@@ -247,6 +248,7 @@ def _train(
         def after_step(progress: Progress) -> None:
             if progress.step == progress.steps:
                 interrupts.hold()
+            interrupts.check()
             display(progress)
             if not told[0] and progress.seconds > seconds and checkpoint.exists():
                 told[0] = True

@@ -43,17 +43,18 @@ _ENGINES = {
         "the network is a chain of layers whose activations work on every unit alone."
     ),
     "Column": (
-        "The engine column gives the numbers of the loop over all parameters, each moved by ± h, but computes only what "
-        "a step changes: one column of the pre-activations, and what follows. It assumes that dense layers are sums of "
-        "products, that samples do not touch each other and, where it interpolates, that losses are smooth in a unit."
+        "The engine column gives the numbers of the loop over all parameters, each moved by ± h, but computes only "
+        "what a step changes: one column of the pre-activations, and what follows. It assumes that dense layers are "
+        "sums of products, that samples do not touch each other and, where it interpolates, that losses are smooth in "
+        "a unit."
     ),
     _LOOP: (
         "The engine coordinate moves every parameter by ± h on its own and passes the whole batch through the network "
         "each time. It assumes nothing about the network."
     ),
     "Direction": (
-        "The engine direction takes forward passes only: everything moves at once along random directions, and what the "
-        "loss changes by goes to each part. Its gradient is right in the mean over directions, not in each step."
+        "The engine direction takes forward passes only: everything moves at once along random directions, and what "
+        "the loss changes by goes to each part. Its gradient is right in the mean over directions, not in each step."
     ),
     "Node": (
         "The engine node moves the pre-activation of every unit by ± h, and spreads the change of the loss over the "
