@@ -187,7 +187,8 @@ def load_data(data: str, label: str | None = None) -> Dataset:
     except DownloadError as error:
         raise DownloadError(f"{error} Here that is: mibun learn --data folder.") from error
     except DataError as error:
-        raise DataError(f"--data {data}: {error}") from error
+        named = str(error) if kind is not None else f"--data {data}: {error}"
+        raise DataError(named) from error
     return _set_aside(dataset, min(validation, len(dataset.train_x) // 6))
 
 

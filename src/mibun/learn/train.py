@@ -338,6 +338,9 @@ class _Run:
             self.notes.append(Finding("not finite", len(self.losses), self.message, math.nan))
 
     def _advice(self) -> str:
+        known = [note.value for note in self.notes if note.kind == "diverging" and math.isfinite(note.value)]
+        if known:
+            return f"try a learning rate of {known[0]:g}"
         return f"try a learning rate below {self.rule.learning_rate:g}"
 
     def _bad_gradient(self, gradient: Array) -> str:

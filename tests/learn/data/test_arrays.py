@@ -51,7 +51,7 @@ def test_integers_are_pixels_and_floats_stay_as_they_are():
         (np.ones((20, 3)), np.array(["a"] * 20), "expected integers.*return_inverse"),
         (np.ones((20, 3)), np.full(20, -1), "expected labels from 0 upwards"),
         (np.ones((20, 3)), np.zeros(19, int), "20 samples and labels 19|holds 20 samples"),
-        (np.ones((1, 3)), np.zeros(1, int), "1 samples are given, and a share of 0.2"),
+        (np.ones((1, 3)), np.zeros(1, int), "1 sample is given, and a share of 0.2"),
         (np.ones(20), np.zeros(20, int), "one sample a row"),
         (np.full((20, 3), np.nan), np.zeros(20, int), "not finite"),
         (np.array([["a"]] * 20), np.zeros(20, int), "expected real numbers"),
@@ -218,7 +218,7 @@ def test_whole_numbers_are_pixels(tmp_path):
         ("a,b,label\n1,2,\n", "line 2 has no label"),
         ("a,b,label\n1,2,0.5\n", "the label 0.5; expected classes"),
         ('a,b,label\n1,"2,0\n', "line .*: unexpected end of data"),
-        ("a,b,label\n1,2,0\n", "1 samples are given"),
+        ("a,b,label\n1,2,0\n", "1 sample is given"),
     ],
 )
 def test_bad_tables_are_refused_with_the_line(tmp_path, text, message):
