@@ -11,6 +11,7 @@ import pytest
 from mibun.cli import learn as learn_module
 from mibun.cli import main
 from mibun.cli import settings as settings_module
+from mibun.errors import FormatError
 from mibun.learn import Network, load_digits
 
 FILES = {"history.json", "report.html", "settings.json", "weights.npz"}
@@ -99,13 +100,25 @@ def test_a_run_is_announced_shown_kept_and_summed_up(here, reports, capsys):
 
 
 def test_every_option_arrives_and_the_command_repeats_the_run(here, reports, capsys):
-    words = ["--data", "digits", "--hidden", "7,5", "--engine", "coordinate", "--rule", "descent"]
+    words = [
+        "--data",
+        "digits",
+        "--hidden",
+        "7,5",
+        "--activation",
+        "tanh",
+        "--engine",
+        "coordinate",
+        "--rule",
+        "descent",
+    ]
     words += ["--learning-rate", "0.25", "--schedule", "constant", "--batch-size", "9", "--steps", "2", "--replace"]
     words += ["--shift", "1", "--seed", "4", "--dtype", "float32", "--out", "my runs"]
     assert main(["learn", *words]) == 0
     history, network, _, command, settings = reports[0]
     assert shlex.split(command) == ["mibun", "learn", *words]
     assert [layer.outputs for layer in network.layers if hasattr(layer, "outputs")] == [7, 5, 10]
+    assert [repr(layer) for layer in network.layers[1::2]] == ["Tanh()", "Tanh()"]
     assert network.dtype == np.float32
     assert history.settings["rule"] == "GradientDescent(learning_rate=0.25)"
     assert history.settings["engine"].startswith("Coordinate(")
@@ -124,6 +137,26 @@ def test_the_defaults_are_those_of_the_table(here, reports, monkeypatch):
     assert reports[0][0].steps == 6
     given = " --learning-rate 0.125 --schedule constant --batch-size 600 --epochs 2 --shift 0 --seed 0 "
     assert given in reports[0][3]
+
+
+@pytest.mark.parametrize(("activation", "rate"), [("sigmoid", 2.0), ("tanh", 0.2), ("relu", 0.2)])
+def test_an_activation_learns_with_its_own_rate(here, reports, activation, rate):
+    assert main(["learn", "--activation", activation, "--epochs", "5"]) == 0
+    history, network, *_, settings = reports[0]
+    assert settings["learning_rate"] == rate
+    assert settings["activation"] == activation
+    assert repr(network.layers[1]).lower() == f"{activation}()"
+    assert history.test_accuracy[-1] > 0.9
+    assert "diverging" not in {note.kind for note in history.notes}
+
+
+def test_settings_of_another_mibun_are_refused(here, reports):
+    assert main(["learn", "--steps", "1"]) == 0
+    about = read(here / "runs" / "0001", "settings.json")["settings"]
+    assert settings_module.Settings.of({name: value for name, value in about.items() if name != "activation"})
+    for name in ("activation", "rule", "schedule"):
+        with pytest.raises(FormatError, match=f"has the {name} 'swish'; this mibun knows "):
+            settings_module.Settings.of(about | {name: "swish"})
 
 
 def test_the_seed_changes_the_run(here, reports):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mibun.learn import Network
+from mibun.learn.checkpoint import read
 
 FILES = {"history.json", "report.html", "settings.json", "weights.npz"}
 
@@ -71,14 +72,17 @@ def wait_for(process, text):
 
 def complete(folder):
     """Check that a run folder can be read as a whole, and give its history and its settings."""
-    assert {path.name for path in folder.iterdir()} - {"checkpoint.npz"} == FILES
+    names = {path.name for path in folder.iterdir()}
     assert (folder / "report.html").read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
     texts = ((folder / name).read_text(encoding="utf-8") for name in ("history.json", "settings.json"))
-    return tuple(json.loads(text, parse_constant=refuse) for text in texts)
+    history, settings = (json.loads(text, parse_constant=refuse) for text in texts)
+    # From an interrupted run one can always go on, from any other never.
+    assert names == FILES | ({"checkpoint.npz"} if history["stop"] == "interrupted" else set())
+    return history, settings
 
 
 def test_two_real_runs_have_the_same_weights_bit_for_bit(tmp_path):
@@ -106,7 +110,7 @@ def test_ctrl_c_keeps_what_was_learnt_and_the_command_repeats_it(tmp_path):
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "Ended early at step " in err
-    assert "Run folder: runs/0001" in out
+    assert "Run folder: runs/0001\nTo go on: mibun learn --resume runs/0001\n" in out
     history, settings = complete(tmp_path / "runs" / "0001")
     assert history["stop"] == "interrupted"
     assert len(history["loss"]) == history["steps"] > 1
@@ -117,6 +121,24 @@ def test_ctrl_c_keeps_what_was_learnt_and_the_command_repeats_it(tmp_path):
     assert subprocess.run(again, cwd=tmp_path, capture_output=True).returncode == 0
     one, two = (Network.load(tmp_path / "runs" / name / "weights.npz").vector for name in ("0001", "0002"))
     np.testing.assert_array_equal(one, two)
+
+
+@posix
+def test_a_step_that_ctrl_c_cuts_off_is_begun_anew_by_resume(tmp_path):
+    words = ["learn", "--engine", "coordinate", "--yes", "--hidden", "200", "--batch-size", "1000", "--steps", "9"]
+    code = "import mibun.cli.interrupts as i\ni.GRACE = 0.3\n" + WITHOUT_PLOT + GO
+    with started(tmp_path, code, *words) as process:
+        wait_for(process, "Training ")
+        time.sleep(0.5)  # a step takes many seconds: this is the first one
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Ended early at step 0 of 9" in err
+    assert "To go on: mibun learn --resume runs/0001\n" in out
+    assert complete(tmp_path / "runs" / "0001")[0]["steps"] == 0
+    saved = read(tmp_path / "runs" / "0001" / "checkpoint.npz")
+    assert saved.values["position"]["place"] == 0
+    assert len(saved.arrays["loss"]) == 0
 
 
 @posix

@@ -1,6 +1,8 @@
 """Checkpoints: a run that is killed and taken up again ends with the bits of one that was not."""
 
 import errno
+import functools
+import inspect
 import json
 import os
 import random
@@ -29,20 +31,17 @@ RULES = {
     "adam": mb.Adam(0.01),
     "scheduled": mb.Scheduled(mb.Adam(0.01), mb.Decay(60, warmup=5)),
 }
-#: A run long enough to be killed many times, in a process of its own.
-PROGRAM = """
-import sys
-import mibun as mb
-from mibun import learn
-folder, resume = sys.argv[1], sys.argv[2] == "resume"
-network = learn.Network([learn.Dense(64, 40), learn.Sigmoid(), learn.Dense(40, 10)], seed=1)
-history = learn.train(
-    network, learn.load_digits(), mb.Adam(0.01), batch_size=10, steps=1000, seed=3, shift=1, replace=sys.argv[3] == "1",
-    checkpoint=learn.Checkpoint(folder, steps=7), resume=resume, diagnose=False,
-)
-network.save(folder + "/end.npz")
-print(history.steps, history.loss.tobytes().hex()[-64:], history.measured_at.tolist())
-"""
+
+
+def long_run(folder, resume, replace):
+    """Train for long enough to be killed a few times; also the source of a process of its own."""
+    network = learn.Network([learn.Dense(64, 40), learn.Sigmoid(), learn.Dense(40, 10)], seed=1)
+    options = {"batch_size": 10, "steps": 400, "seed": 3, "shift": 1, "replace": replace, "diagnose": False}
+    checkpoint = learn.Checkpoint(folder, steps=7)
+    rule = mb.Scheduled(mb.Adam(0.01), mb.Decay(400, warmup=20))
+    history = learn.train(network, learn.load_digits(), rule, checkpoint=checkpoint, resume=resume, **options)
+    network.save(f"{folder}/end.npz")
+    return f"{history.steps} {history.loss.tobytes().hex()[-64:]} {history.measured_at.tolist()}\n"
 
 
 def digits_run(folder=None, rule=None, stop=None, steps=60, **options):
@@ -57,11 +56,20 @@ def digits_run(folder=None, rule=None, stop=None, steps=60, **options):
     return network, learn.train(network, learn.load_digits(), rule or RULES["adam"], checkpoint=checkpoint, **data)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("options", [{}, {"replace": True, "shift": 1}], ids=["epochs", "replace"])
+@functools.cache
+def without_a_stop(rule, shuffled):
+    return digits_run(rule=RULES[rule], **OPTIONS[shuffled])
+
+
+OPTIONS = {"epochs": {}, "replace": {"replace": True, "shift": 1}}
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("shuffled", OPTIONS)
 @pytest.mark.parametrize("stop", [3, 26, 51])  # 26 steps make an epoch
-def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, rule, options, stop):
-    straight, whole = digits_run(rule=rule, **options)
+def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, name, shuffled, stop):
+    straight, whole = without_a_stop(name, shuffled)
+    rule, options = RULES[name], OPTIONS[shuffled]
     digits_run(tmp_path, rule, stop, **options)
     network, history = digits_run(tmp_path, rule, resume=True, **options)
     assert network.vector.tobytes() == straight.vector.tobytes()
@@ -108,6 +116,64 @@ def test_masks_and_directions_go_on_with_the_same_bits(tmp_path, engine, dtype):
     assert history.evaluations == whole.evaluations
 
 
+class CutOff:
+    """An engine that is interrupted in the middle of one step, after its random numbers were drawn."""
+
+    def __init__(self, step):
+        self.step, self.calls = step, 0
+
+    def __repr__(self):
+        return "CutOff()"
+
+    def gradient(self, *arguments, **options):
+        raise NotImplementedError
+
+    def into(self, network, x, targets, rng, out):
+        noise = rng.random()
+        self.calls += 1
+        if self.calls == self.step:
+            raise KeyboardInterrupt
+        loss = learn.Chain().into(network, x, targets, rng, out)
+        out *= 1 + 0.1 * noise
+        return loss
+
+    def cost(self, network, batch_size):
+        return learn.Chain().cost(network, batch_size)
+
+
+@pytest.mark.parametrize("options", [{}, {"replace": True, "shift": 1}, {"shift": 1}], ids=str)
+@pytest.mark.parametrize("step", [1, 17, 27])  # 26 steps make an epoch
+def test_a_step_that_was_cut_off_is_begun_anew(tmp_path, options, step):
+    straight, whole = digits_run(engine=CutOff(0), steps=36, **options)
+    _, cut = digits_run(tmp_path, engine=CutOff(step), steps=36, **options)
+    assert cut.stop is learn.Stop.INTERRUPTED
+    assert cut.steps == step - 1
+    network, history = digits_run(tmp_path, engine=CutOff(0), steps=36, resume=True, **options)
+    assert network.vector.tobytes() == straight.vector.tobytes()
+    assert history.loss.tobytes() == whole.loss.tobytes()
+    assert history.evaluations == whole.evaluations
+    np.testing.assert_array_equal(history.measured_at, whole.measured_at)
+
+
+def test_what_was_not_measured_at_the_end_of_an_epoch_is_measured_on_resuming(tmp_path, monkeypatch):
+    _, whole = digits_run(steps=36)
+    accuracy, calls = learn.Network.accuracy, []
+
+    def interrupt(network, x, labels):
+        calls.append(1)
+        if len(calls) == 5:  # three at the start; the second one after the first epoch
+            raise KeyboardInterrupt
+        return accuracy(network, x, labels)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learn.Network, "accuracy", interrupt)
+        _, cut = digits_run(tmp_path, steps=36)
+    assert cut.steps == 26
+    _, history = digits_run(tmp_path, steps=36, resume=True)
+    np.testing.assert_array_equal(history.measured_at, whole.measured_at)
+    np.testing.assert_array_equal(history.test_accuracy, whole.test_accuracy)
+
+
 def test_more_steps_can_be_asked_for(tmp_path):
     straight, whole = digits_run(steps=80)
     digits_run(tmp_path, steps=45)
@@ -120,39 +186,30 @@ def test_more_steps_can_be_asked_for(tmp_path):
 
 def test_resume_without_a_checkpoint_starts(tmp_path):
     network, _ = digits_run(tmp_path / "new" / "deep", resume=True)
-    assert network.vector.tobytes() == digits_run()[0].vector.tobytes()
+    assert network.vector.tobytes() == without_a_stop("adam", "epochs")[0].vector.tobytes()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-@pytest.mark.parametrize("replace", ["0", "1"])
+@pytest.mark.parametrize("replace", [False, True])
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, replace):
-    kills = 2
-
-    def start(folder, *words):
-        command = [sys.executable, "-c", PROGRAM, str(folder), *words, replace]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    straight = start(tmp_path / "straight", "fresh")
-    printed = straight.communicate()[0]
-    killed, folder, chance = 0, tmp_path / "killed", random.Random(f"kill {replace}")
-    for _ in range(kills + 1):
-        process, step = start(folder, "resume"), -1
-        if killed < kills:
+    kills, folder, chance = 2, tmp_path / "killed", random.Random(f"kill {replace}")
+    program = f"import mibun as mb\nfrom mibun import learn\n\n{inspect.getsource(long_run)}"
+    program += f"\nprint(long_run({str(folder)!r}, True, {replace}), end='')"
+    for life in range(kills + 1):
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        if life < kills:
             # Wait for its first checkpoint of this life: the moments are those of training, not of the import.
             before = _stamp(folder)
             while process.poll() is None and _stamp(folder) == before:
                 time.sleep(0.001)
-            time.sleep(chance.uniform(0, 0.08))
+            time.sleep(chance.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
         out = process.communicate()[0]
-        assert process.returncode in (0, -signal.SIGKILL)
-        if process.returncode == 0:
-            break
-        killed += 1
-        step = len(read(folder / "checkpoint.npz").arrays["loss"])
-        assert step % 7 == 0
-    assert killed == kills
-    assert out == printed
+        assert process.returncode == (0 if life == kills else -signal.SIGKILL)
+        if life < kills:
+            assert len(read(folder / "checkpoint.npz").arrays["loss"]) % 7 == 0
+    # The one that is not killed runs here: another process is no other run.
+    assert out == long_run(tmp_path / "straight", False, replace)
     ends = [np.load(at / "end.npz") for at in (tmp_path / "straight", folder)]
     for name in ends[0].files:
         assert ends[0][name].tobytes() == ends[1][name].tobytes()
@@ -259,7 +316,7 @@ def test_bytes_that_are_changed_or_missing_never_end_in_another_run(checkpoint, 
         network, _ = digits_run(folder, resume=True)
     except FormatError:
         return
-    assert network.vector.tobytes() == digits_run()[0].vector.tobytes()
+    assert network.vector.tobytes() == without_a_stop("adam", "epochs")[0].vector.tobytes()
 
 
 @settings(max_examples=100, deadline=None)

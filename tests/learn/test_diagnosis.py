@@ -49,6 +49,24 @@ def test_a_rate_that_is_too_small_is_told_with_a_better_one():
     assert better.loss[-50:].mean() < 0.9 * slow.loss[-50:].mean()
 
 
+def test_a_rate_that_is_far_too_small_is_told_with_one_that_learns():
+    _, slow = run(mb.GradientDescent(1e-5))
+    note = found(slow, "learning rate too small")
+    assert note.value == pytest.approx(0.1)  # the largest that is tried
+    assert found(run(mb.Adam(1e-7))[1], "learning rate too small").value == pytest.approx(1e-3)
+
+
+def test_a_short_epoch_that_goes_up_is_no_divergence():
+    """The first epoch of so few samples is eleven steps, in which momentum overshoots."""
+    few = learn.Dataset(
+        DIGITS.train_x[:110], DIGITS.train_labels[:110], None, None, DIGITS.test_x, DIGITS.test_labels, name="few"
+    )
+    network = learn.Network([learn.Dense(64, 30), learn.Sigmoid(), learn.Dense(30, 10)])
+    history = learn.train(network, few, mb.Momentum(1.0), batch_size=10, epochs=30)
+    assert history.loss[:11].mean() > 1.1 * history.loss[0]
+    assert found(history, "diverging") is None
+
+
 def test_the_diagnosis_changes_no_weight():
     for rule in (mb.GradientDescent(0.01), mb.GradientDescent(300.0)):
         watched, silent = run(rule)[0], run(rule, diagnose=False)

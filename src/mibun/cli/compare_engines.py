@@ -9,6 +9,7 @@ import numpy as np
 
 from mibun import learn
 from mibun.cli.progress import say
+from mibun.cli.settings import ACTIVATIONS
 
 __all__ = ["compare_engines"]
 
@@ -19,13 +20,12 @@ Examples:
   mibun compare-engines --hidden 30,20 --activation relu --picture engines.png
   mibun compare-engines --dtype float32 --json
 """
-_ACTIVATIONS = {"relu": learn.ReLU(), "sigmoid": learn.Sigmoid(), "tanh": learn.Tanh()}
 
 
 @click.command("compare-engines", epilog=_EPILOG, short_help="One gradient by all engines: cost, agreement.")
 @click.option("--data", default="digits", show_default=True, type=click.Choice(["digits", "mnist"]), help="The images.")
 @click.option("--hidden", default="50", show_default=True, metavar="N[,N...]", help="Widths of the hidden layers.")
-@click.option("--activation", default="sigmoid", show_default=True, type=click.Choice(list(_ACTIVATIONS)))
+@click.option("--activation", default="sigmoid", show_default=True, type=click.Choice(list(ACTIVATIONS)))
 @click.option("--batch-size", default=50, show_default=True, type=click.IntRange(min=1), metavar="N")
 @click.option("--dtype", default="float64", show_default=True, type=click.Choice(["float64", "float32"]))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Of the weights.")
@@ -53,7 +53,7 @@ def compare_engines(
     widths = [dataset.train_x.shape[1], *map(int, words)]
     layers: list[learn.Layer] = []
     for inputs, outputs in pairwise(widths):
-        layers += [learn.Dense(inputs, outputs), _ACTIVATIONS[activation]]
+        layers += [learn.Dense(inputs, outputs), ACTIVATIONS[activation][0]]
     network = learn.Network([*layers, learn.Dense(widths[-1], dataset.classes)], seed=seed, dtype=np.dtype(dtype))
     x, labels = dataset.train_x[:batch_size], dataset.train_labels[:batch_size]
     table = learn.compare_engines(network, x, labels, seed=seed)

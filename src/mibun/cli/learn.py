@@ -8,7 +8,16 @@ import click
 from mibun.cli.interrupts import Interrupts
 from mibun.cli.patience import require_patience
 from mibun.cli.progress import choose_display, human, percent, say
-from mibun.cli.settings import DEFAULTS, RULES, SCHEDULES, Settings, expanded, load_data
+from mibun.cli.settings import (
+    ACTIVATIONS,
+    DEFAULTS,
+    RULES,
+    SCHEDULES,
+    STEEPER,
+    Settings,
+    expanded,
+    load_data,
+)
 from mibun.descent.rules import Rule
 from mibun.errors import InputError
 from mibun.learn import Checkpoint, Cost, Dataset, History, Network, Progress, Stop, train
@@ -45,8 +54,9 @@ Examples:
   mibun learn --resume runs/0007                 go on with a run that was killed
 
 \b
-Ctrl-C ends the training, keeps what was learnt, and writes the run folder. A run that is killed
-goes on from its last checkpoint with --resume, to the same weights as one that was not killed.
+Ctrl-C ends the training after its step, and writes the run folder with what was learnt; a second
+one, or a step of more than three seconds, ends it at once. A run that was ended by Ctrl-C, or killed,
+goes on with --resume, to the same weights as one that was not.
 Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
 """
 
@@ -67,7 +77,14 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     callback=_widths,
     show_default=True,
     metavar="N[,N...]",
-    help="Widths of the hidden sigmoid layers; none for no hidden layer.",
+    help="Widths of the hidden layers; none for no hidden layer.",
+)
+@click.option(
+    "--activation",
+    default="sigmoid",
+    type=click.Choice(list(ACTIVATIONS)),
+    show_default=True,
+    help="What the units of the hidden layers do with their sums.",
 )
 @click.option(
     "--engine",
@@ -80,7 +97,8 @@ Exit status: 0 done, 1 diverged, 2 bad input, 130 ended by Ctrl-C.
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
-    help=f"Factor between gradient and update. {_by_data('learning_rate')}; PyTorch's for other rules than descent",
+    help=f"Factor between gradient and update. {_by_data('learning_rate')}; a tenth of that for tanh and relu; "
+    "PyTorch's for other rules than descent",
 )
 @click.option(
     "--rule",
@@ -173,6 +191,8 @@ def _of_options(out: str, data: str, learning_rate: float | None, **options: Any
     defaults = DEFAULTS.get(data, DEFAULTS["mnist"])
     rule = options["rule"]
     own = defaults.learning_rate if rule == "descent" else RULES[rule].learning_rate
+    if rule == "descent" and options["activation"] != "sigmoid":
+        own = round(STEEPER * own, 6)
     length = {"epochs": options.pop("epochs"), "steps": options.pop("steps")}
     if length == {"epochs": None, "steps": None}:
         length["epochs"] = defaults.epochs
@@ -247,6 +267,7 @@ def _train(
         def after_step(progress: Progress) -> None:
             if progress.step == progress.steps:
                 interrupts.hold()
+            interrupts.check()
             display(progress)
             if not told[0] and progress.seconds > seconds and checkpoint.exists():
                 told[0] = True

@@ -14,8 +14,10 @@ from mibun.learn import (
     Dataset,
     Dense,
     Network,
+    ReLU,
     Sigmoid,
     SoftmaxCrossEntropy,
+    Tanh,
     load_csv,
     load_digits,
     load_fashion,
@@ -24,7 +26,7 @@ from mibun.learn import (
 )
 from mibun.learn.layers import Layer
 
-__all__ = ["DEFAULTS", "RULES", "SCHEDULES", "Defaults", "Settings", "expanded", "load_data"]
+__all__ = ["ACTIVATIONS", "DEFAULTS", "RULES", "SCHEDULES", "Defaults", "Settings", "expanded", "load_data"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ RULES: dict[str, Rule] = {
     "rmsprop": RMSProp(),
     "adam": Adam(),
 }
+#: Each activation by its word, and how the weights before it are scaled at the start.
+ACTIVATIONS: dict[str, tuple[Layer, str]] = {
+    "sigmoid": (Sigmoid(), "xavier"),
+    "tanh": (Tanh(), "xavier"),
+    "relu": (ReLU(), "he"),
+}
+#: The slope of a sigmoid is at most 1/4, that of the others 1: plain descent takes this share of the rate for them.
+STEEPER = 0.1
 SCHEDULES = ("constant", "linear", "cosine")
 #: What the names of tables end in.
 _TABLES = (".csv", ".tsv", ".txt")
@@ -63,6 +73,7 @@ class Settings:
 
     data: str
     hidden: tuple[int, ...]
+    activation: str
     engine: str
     rule: str
     learning_rate: float
@@ -87,11 +98,13 @@ class Settings:
             If something is missing or unknown.
         """
         known = {field.name for field in fields(cls)}
+        # The first runs had no other activation.
+        given = {"activation": "sigmoid"} | {name: value for name, value in stored.items() if name in known}
+        for name, words in (("activation", ACTIVATIONS), ("rule", RULES), ("schedule", SCHEDULES)):
+            if name in given and given[name] not in words:
+                raise FormatError(f"this run has the {name} {given[name]!r}; this mibun knows {', '.join(words)}")
         try:
-            return cls(
-                **{name: value for name, value in stored.items() if name in known}
-                | {"hidden": tuple(map(int, stored["hidden"]))}
-            )
+            return cls(**given | {"hidden": tuple(map(int, stored["hidden"]))})
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"the settings of this run are incomplete: {error}") from None
 
@@ -102,7 +115,8 @@ class Settings:
         else:
             length = ["--epochs", str(self.epochs)] if self.steps is None else ["--steps", str(self.steps)]
         words = ["mibun", "learn", "--data", self.data, *([] if self.label is None else ["--label", self.label])]
-        words += ["--hidden", ",".join(map(str, self.hidden)) or "none", "--engine", self.engine]
+        words += ["--hidden", ",".join(map(str, self.hidden)) or "none", "--activation", self.activation]
+        words += ["--engine", self.engine]
         words += ["--rule", self.rule, "--learning-rate", repr(self.learning_rate), "--schedule", self.schedule]
         words += ["--batch-size", str(self.batch_size), *length, *(["--replace"] if self.replace else [])]
         words += ["--shift", str(self.shift), "--seed", str(self.seed), "--dtype", self.dtype, "--out", self.out]
@@ -128,8 +142,9 @@ class Settings:
     def build(self, inputs: int, classes: int) -> Network:
         """Make the network before training."""
         layers: list[Layer] = []
+        activation, scale = ACTIVATIONS[self.activation]
         for width in self.hidden:
-            layers += [Dense(inputs, width, scale="xavier"), Sigmoid()]
+            layers += [Dense(inputs, width, scale), activation]
             inputs = width
         layers.append(Dense(inputs, classes, scale="xavier"))
         return Network(layers, SoftmaxCrossEntropy(), seed=self.seed, dtype=np.dtype(self.dtype))
@@ -172,7 +187,8 @@ def load_data(data: str, label: str | None = None) -> Dataset:
     except DownloadError as error:
         raise DownloadError(f"{error} Here that is: mibun learn --data folder.") from error
     except DataError as error:
-        raise DataError(f"--data {data}: {error}") from error
+        named = str(error) if kind is not None else f"--data {data}: {error}"
+        raise DataError(named) from error
     return _set_aside(dataset, min(validation, len(dataset.train_x) // 6))
 
 

@@ -61,6 +61,7 @@ class Batches:
         # Two streams, so that the shifts do not change the order of the images.
         self._order_rng, self._shift_rng = (np.random.default_rng((seed, stream)) for stream in (0, 2))
         self._drawn_from = self._order_rng.bit_generator.state
+        self._no_shifts = self._shift_rng.bit_generator.state
         self._order: NDArray[np.int64] | None = None
         self._place = 0
 
@@ -84,8 +85,10 @@ class Batches:
     @property
     def position(self) -> dict[str, Any]:
         """What decides all batches to come, as JSON knows it."""
-        state = self._order_rng.bit_generator.state if self.replace else self._drawn_from
-        return {"order": state, "place": self._place, "shifts": self._shift_rng.bit_generator.state}
+        # Asked for before every step: a state costs a few microseconds, and these change only where they are used.
+        order = self._order_rng.bit_generator.state if self.replace else self._drawn_from
+        shifts = self._shift_rng.bit_generator.state if self.shift else self._no_shifts
+        return {"order": order, "place": self._place, "shifts": shifts}
 
     def go_to(self, position: dict[str, Any]) -> None:
         """Draw from now on what was to be drawn when `position` was taken."""

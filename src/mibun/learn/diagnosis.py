@@ -25,7 +25,17 @@ from mibun.learn.layers import Activation, Dense, StepFunction
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
 
-__all__ = ["Trial", "dead_units", "empty_classes", "lost_in_error", "origin", "overfitting", "plateau"]
+__all__ = [
+    "FACTORS",
+    "WINDOW",
+    "Trial",
+    "dead_units",
+    "empty_classes",
+    "lost_in_error",
+    "origin",
+    "overfitting",
+    "plateau",
+]
 
 #: A unit whose slope is below this on every sample passes nothing on: its weights move by less than their rounding.
 DEAD_SLOPE = 1e-6
@@ -39,6 +49,8 @@ GAP, GAP_ERRORS = 0.03, 3.0
 STANDSTILL, WINDOW = 0.005, 50
 #: Share of the first loss below which that of a rate that does not diverge has fallen at the end of a trial.
 FALL = 0.98
+#: How many times the learning rate is tried.
+FACTORS = (1, 10, 100, 1000, 10_000)
 #: How many times as much a rate must lower the loss before it is recommended, and by what share of the loss at least.
 BETTER, WORTH = 3.0, 0.02
 
@@ -50,7 +62,9 @@ def empty_classes(dataset: Dataset) -> Finding | None:
     if not len(absent):
         return None
     named = ", ".join(map(str, absent[:5].tolist())) + (" ..." if len(absent) > 5 else "")
-    message = f"no training sample shows {'class' if len(absent) == 1 else 'the classes'} {named}: it cannot be learnt"
+    one = len(absent) == 1
+    message = f"no training sample shows {'class' if one else 'the classes'} {named}: "
+    message += "it cannot be learnt" if one else "they cannot be learnt"
     return Finding("empty class", 0, message, float(len(absent)))
 
 
@@ -208,17 +222,19 @@ class Trial(NamedTuple):
         return Finding("diverging", step, message, good)
 
     def too_small(self, step: int, steps: int) -> Finding | None:
-        """Say by how much more the loss falls from here with ten, or a hundred times the learning rate."""
+        """Say by how much more the loss falls from here with ten to ten thousand times the learning rate."""
         until = time.process_time() + self.seconds
         here, rate = self.network.vector.copy(), self.rule.learning_rate
         frozen = self._losses(here, 0.0, steps, until)
         falls: dict[int, float] = {}
-        for factor in (1, 10, 100):
+        for factor in FACTORS:
             losses = self._losses(here, factor * rate, steps, until)
             if frozen is None or losses is None or len(losses) < steps:
                 break
             half = steps // 2
             falls[factor] = float(np.mean(np.subtract(frozen[half:], losses[half:])))
+            if factor > 1 and falls[factor] < falls[factor // 10]:
+                break
         best = max(falls, key=lambda factor: falls[factor], default=1)
         if frozen is None or best == 1 or falls[best] < max(BETTER * falls[1], WORTH * float(np.mean(frozen))):
             return None

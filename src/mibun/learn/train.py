@@ -208,7 +208,9 @@ class _Run:
         self.evaluations = 0
         self.seconds = self.measuring_seconds = 0.0
         self.stop, self.message = Stop.FINISHED, Stop.FINISHED.value
-        self.between_steps = True
+        # In a step: where to begin it anew should it be cut off (only with checkpoints), and whether weights change.
+        self.begun: dict[str, Any] | None = None
+        self.updating = False
         self.watch: Watch | None = None
         self.keeper: Keeper | None = None
 
@@ -222,7 +224,8 @@ class _Run:
         try:
             # A loss that overflows is reported, not warned about.
             with np.errstate(all="ignore"), fitting_threads(self.network, self.batch_size):
-                if not self.measured:
+                done = len(self.losses)
+                if not self.measured or (done % self.per_epoch == 0 and self.measured[-1][0] < done):
                     self.measure()
                     self.look()
                 self.loop(callback)
@@ -239,8 +242,8 @@ class _Run:
                 self.restore(f"after step {len(self.losses)}; {whence}")
             elif self.stop is Stop.FINISHED and (grown := self.grown()):
                 self.message = f"{self.message}, but {grown}"
-            # A stop in the middle of a step leaves no state that another process could go on from.
-            if self.between_steps and self.stop is not Stop.NOT_FINITE:
+            # A stop in the middle of an update leaves no state that another process could go on from.
+            if not self.updating and self.stop is not Stop.NOT_FINITE:
                 self.save()
             while self.measured and self.measured[-1][0] == len(self.losses) and len(self.targets) > MEASURED:
                 self.measured.pop()
@@ -254,7 +257,7 @@ class _Run:
         earlier = self.seconds + self.measuring_seconds if first else 0.0  # before it was taken up again
         while len(self.losses) < self.steps:
             before = time.perf_counter()
-            self.between_steps = False
+            self.begun = None if self.keeper is None else self.place()
             x, targets = self.batches.draw()
             loss = self.engine.into(self.network, x, targets, self.engine_rng, gradient)
             if not math.isfinite(loss):
@@ -264,12 +267,13 @@ class _Run:
             if not math.isfinite(float(gradient @ gradient)) and not np.isfinite(gradient).all():
                 self.end(Stop.NOT_FINITE, self._bad_gradient(gradient))
                 return
+            self.updating = True
             self.good[:] = vector
             self.good_at = len(self.losses)
             self.rule.apply(vector, gradient, self.state)
             self.losses.append(loss)
-            self.between_steps = True
             self.evaluations += self.price[len(x)]
+            self.updating, self.begun = False, None
             now = time.perf_counter()
             self.seconds += now - before
             done = len(self.losses)
@@ -334,6 +338,9 @@ class _Run:
             self.notes.append(Finding("not finite", len(self.losses), self.message, math.nan))
 
     def _advice(self) -> str:
+        known = [note.value for note in self.notes if note.kind == "diverging" and math.isfinite(note.value)]
+        if known:
+            return f"try a learning rate of {known[0]:g}"
         return f"try a learning rate below {self.rule.learning_rate:g}"
 
     def _bad_gradient(self, gradient: Array) -> str:
@@ -357,6 +364,10 @@ class _Run:
         else:
             self.keeper.prepare()
 
+    def place(self) -> dict[str, Any]:
+        """Give what decides everything that will be drawn."""
+        return {"position": self.batches.position, "engine_rng": self.engine_rng.bit_generator.state}
+
     def save(self) -> None:
         """Write a checkpoint; where that fails, training goes on and a note says so."""
         if self.keeper is None:
@@ -365,8 +376,7 @@ class _Run:
         arrays |= {f"rule.{name}": np.asarray(value) for name, value in self.state.items()}
         values = {
             "run": self._identity(),
-            "position": self.batches.position,
-            "engine_rng": self.engine_rng.bit_generator.state,
+            **(self.begun or self.place()),
             "good_at": self.good_at,
             "measured": self.measured,
             "notes": [tuple(note) for note in self.notes],

@@ -13,7 +13,16 @@ from mibun.descent.rules import Rule
 from mibun.learn.batches import Batches
 from mibun.learn.bounds import Array
 from mibun.learn.data import Dataset
-from mibun.learn.diagnosis import Trial, dead_units, empty_classes, lost_in_error, overfitting, plateau
+from mibun.learn.diagnosis import (
+    FACTORS,
+    WINDOW,
+    Trial,
+    dead_units,
+    empty_classes,
+    lost_in_error,
+    overfitting,
+    plateau,
+)
 from mibun.learn.engines import Engine
 from mibun.learn.history import Finding, Stop
 from mibun.learn.network import Network
@@ -91,7 +100,8 @@ class Watch:
             found.append(dead_units(done, run.network, self.dataset.train_x))
         if not run.grown():
             found.append(plateau(run.losses, self.per_epoch, run.measured[-1][1]))
-        elif not any(note.kind == "diverging" for note in run.notes):
+        # Small data have short epochs, and the first steps of a good run may go up.
+        elif done >= WINDOW and not any(note.kind == "diverging" for note in run.notes):
             found.append(self._diverging(run, done))
         return found
 
@@ -129,9 +139,9 @@ class Watch:
 
     def _too_small(self, run: Watched) -> Finding | None:
         done = len(run.losses)
-        steps = min(max(self.steps // 50, 20), 100)
-        # A frozen one, that with the rate itself, and those with ten and a hundred times of it.
-        seconds = max(FREE, 4 * steps * run.seconds / done * 4)
+        steps = min(max(self.steps // 100, 20), 100)
+        # A frozen one, and one for each factor; four times of what they should take.
+        seconds = max(FREE, 4 * steps * run.seconds / done * (1 + len(FACTORS)))
         trial = Trial(run.network, self.engine, self.rule, lambda: self.batches(TRIAL_SEED), seconds)
         return trial.too_small(done, steps)
 

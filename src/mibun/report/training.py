@@ -45,7 +45,8 @@ _ENGINES = {
     "Column": (
         "The engine column gives the numbers of the loop over all parameters, each moved by ± h, but computes only "
         "what a step changes: one column of the pre-activations, and what follows. It assumes that dense layers are "
-        "sums of products, that samples do not touch each other and, where it interpolates, that losses are smooth."
+        "sums of products, that samples do not touch each other and, where it interpolates, that losses are smooth in "
+        "a unit."
     ),
     _LOOP: (
         "The engine coordinate moves every parameter by ± h on its own and passes the whole batch through the network "

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mibun import learn
 from mibun.errors import DataError, InputError
+from mibun.learn.data import table
 
 
 def parts(data):
@@ -50,7 +51,7 @@ def test_integers_are_pixels_and_floats_stay_as_they_are():
         (np.ones((20, 3)), np.array(["a"] * 20), "expected integers.*return_inverse"),
         (np.ones((20, 3)), np.full(20, -1), "expected labels from 0 upwards"),
         (np.ones((20, 3)), np.zeros(19, int), "20 samples and labels 19|holds 20 samples"),
-        (np.ones((1, 3)), np.zeros(1, int), "1 samples are given, and a share of 0.2"),
+        (np.ones((1, 3)), np.zeros(1, int), "1 sample is given, and a share of 0.2"),
         (np.ones(20), np.zeros(20, int), "one sample a row"),
         (np.full((20, 3), np.nan), np.zeros(20, int), "not finite"),
         (np.array([["a"]] * 20), np.zeros(20, int), "expected real numbers"),
@@ -217,7 +218,7 @@ def test_whole_numbers_are_pixels(tmp_path):
         ("a,b,label\n1,2,\n", "line 2 has no label"),
         ("a,b,label\n1,2,0.5\n", "the label 0.5; expected classes"),
         ('a,b,label\n1,"2,0\n', "line .*: unexpected end of data"),
-        ("a,b,label\n1,2,0\n", "1 samples are given"),
+        ("a,b,label\n1,2,0\n", "1 sample is given"),
     ],
 )
 def test_bad_tables_are_refused_with_the_line(tmp_path, text, message):
@@ -261,3 +262,53 @@ def test_any_text_is_refused_or_read(tmp_path_factory, text):
         return
     assert np.isfinite(data.train_x).all()
     assert data.train_labels.min() >= 0
+
+
+CELLS = [
+    "0",
+    "7",
+    "2.5",
+    "-1e3",
+    " 4",
+    "5 ",
+    "+6",
+    ".5",
+    "1_0",
+    "inf",
+    "nan",
+    "",
+    " ",
+    "x",
+    "1e400",
+    "0x10",
+    "1,2",
+    "\x00",
+    "1j",
+    "١",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.lists(st.lists(st.sampled_from(CELLS), min_size=2, max_size=3), min_size=1, max_size=5),
+    heads=st.sampled_from([None, ["a", "b"], ["a", "b", "c"]]),
+    separator=st.sampled_from(",;\t"),
+    end=st.sampled_from(["\n", "\n\n", "", " \n", "\x0b", "\x85"]),
+    column=st.integers(0, 1),
+)
+def test_the_quick_reader_of_tables_gives_what_the_careful_one_gives(rows, heads, separator, end, column):
+    text = "\n".join(map(separator.join, ([heads] if heads else []) + rows)) + end
+    read = table.Table("x", text, separator)
+    quick = table._quickly(read, 2, column, heads)
+    if quick is None:
+        return
+    careful = table._numbers(read, 2, column, heads)
+    np.testing.assert_array_equal(quick[0], careful[0])
+    assert quick[1] == careful[1]
+
+
+def test_most_tables_are_read_quickly(tmp_path):
+    path = csv_file(tmp_path, "x,y,label\n" + "0.5,-1e3,b\n1.5, 2,a\n" * 10)
+    x, words, _ = table._quickly(table._read(path), 3, 2, ["x", "y", "label"])
+    np.testing.assert_array_equal(x[:2], [[0.5, -1000.0], [1.5, 2.0]])
+    assert words[:2] == ["b", "a"]

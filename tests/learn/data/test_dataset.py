@@ -199,3 +199,8 @@ def test_one_hot():
 def test_one_hot_refuses(labels, classes, error, part):
     with pytest.raises(error, match=part):
         one_hot(labels, classes)
+
+
+def test_values_whose_sum_is_too_large_are_finite_all_the_same():
+    x = np.full((6, 4), np.finfo(np.float32).max, np.float32)
+    assert Dataset(**parts(train_x=x)).train_x is x

@@ -96,8 +96,9 @@ def from_arrays(
     samples = samples.reshape(len(samples), -1)
     train, held, tested = split(whole.train_labels, int(seed), validation, test)
     if not len(tested) or not len(train):
+        count = "1 sample is" if len(samples) == 1 else f"{len(samples)} samples are"
         raise DataError(
-            f"{len(samples)} samples are given, and a share of {test:g} of every class leaves none for the test; give "
+            f"{count} given, and a share of {test:g} of every class leaves none for the test; give "
             "more samples, a larger test=, or make a Dataset of splits of your own."
         )
     own = whole.train_labels

@@ -1,6 +1,7 @@
 """MNIST, Fashion-MNIST, and every set of four IDX files that is named as MNIST is."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -298,8 +299,9 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 def _read_files(files: list[Path]) -> tuple[Array, Array, Array, Array]:
-    train_x, train_labels = _read_pair(files[0], files[1])
-    test_x, test_labels = _read_pair(files[2], files[3])
+    # Side by side, for unpacking lets other threads run.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        (train_x, train_labels), (test_x, test_labels) = pool.map(_read_pair, files[::2], files[1::2])
     if train_x.shape[1:] != test_x.shape[1:]:
         raise DataError(
             f"{files[0]} holds images of {train_x.shape[1:]} pixels and {files[2]} of {test_x.shape[1:]}; "

@@ -3,7 +3,9 @@
 import csv
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +19,6 @@ __all__ = ["load_csv"]
 #: What a column of labels may be called, in any case of letters.
 _LABELS = ("label", "labels", "class", "target", "y", "digit", "species")
 _SEPARATORS = ",;\t"
-Rows = list[tuple[int, list[str]]]
 
 
 def load_csv(
@@ -61,17 +62,17 @@ def load_csv(
     >>> flowers, flowers.class_names
     (Dataset('flowers': train 14, validation 2, test 4, samples of shape (1,), float64, 2 classes), ('iris', 'rose'))
     """
-    rows = _read(Path(path))
-    columns = len(rows[0][1])
-    heads = None if _is_sample(rows[0][1]) else [cell.strip() for cell in rows[0][1]]
-    if heads is not None and label is None and len(rows) > 1 and not any(name.lower() in _LABELS for name in heads):
-        heads = heads if not any(_is_number(cell) for cell in rows[0][1]) else None
-    rows = rows if heads is None else rows[1:]
-    if not rows:
+    table = _read(Path(path))
+    top = next(table.rows())[1]
+    columns = len(top)
+    heads = None if _is_sample(top) else [cell.strip() for cell in top]
+    if heads is not None and label is None and not any(name.lower() in _LABELS for name in heads):
+        heads = heads if not any(_is_number(cell) for cell in top) else None
+    if next(table.rows(heads), None) is None:
         raise DataError(f"{path} has no line with numbers; expected a line for each sample.")
     column = _label_column(path, label, heads, columns)
-    x, words = _numbers(path, rows, columns, column, heads)
-    labels, names = _classes(path, words, rows)
+    x, words, lines = _quickly(table, columns, column, heads) or _numbers(table, columns, column, heads)
+    labels, names = _classes(path, words, lines)
     if normalize and (x == np.rint(x)).all() and np.abs(x).max() < 2**53:
         x = x.astype(np.int64)
     try:
@@ -89,24 +90,39 @@ def load_csv(
         raise DataError(f"{path}: {error}") from None
 
 
-def _read(path: Path) -> Rows:
-    """Give the cells of every line that is not empty, with its number."""
+class Table(NamedTuple):
+    """The text of a file, and what separates its columns."""
+
+    path: Path
+    text: str
+    separator: str
+
+    def rows(self, heads: object = None) -> Iterator[tuple[int, list[str]]]:
+        """Give the cells of every line that is not empty, with its number; behind the names, if there are any."""
+        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.separator, strict=True)
+        found = False
+        try:
+            for cells in reader:
+                if any(map(str.strip, cells)):
+                    if found or heads is None:
+                        yield reader.line_num, cells
+                    found = True
+        except csv.Error as error:
+            raise DataError(f"{self.path}, line {reader.line_num}: {error}. Expected a CSV file.") from None
+
+
+def _read(path: Path) -> Table:
     if not path.is_file():
         raise DataError(f"There is no file {path}; expected the path of a CSV file.")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}. Expected a CSV file.") from None
-    top = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(_SEPARATORS, key=top.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}. Expected a CSV file.") from None
-    if not rows or len(rows[0][1]) < 2:
+    top = next((line for line in io.StringIO(text) if line.strip()), "")
+    table = Table(path, text, max(_SEPARATORS, key=top.count))
+    if len(next(table.rows(), (0, []))[1]) < 2:
         raise DataError(f"{path} has no columns; expected at least one number and a label in each line.")
-    return rows
+    return table
 
 
 def _is_number(cell: str) -> bool:
@@ -141,21 +157,49 @@ def _label_column(path: object, label: str | int | None, heads: list[str] | None
     )
 
 
-def _numbers(path: object, rows: Rows, columns: int, column: int, heads: list[str] | None) -> tuple[Array, list[str]]:
-    """Give the samples as floats, and the words of the labels."""
-    words, x = [], np.empty((len(rows), columns - 1))
-    for at, (line, cells) in enumerate(rows):
+Numbers = tuple[Array, list[str], list[int]]
+
+
+def _quickly(table: Table, columns: int, column: int, heads: list[str] | None) -> Numbers | None:
+    """Read a table as `_numbers` does, in a quarter of the time; None where anything in it is out of the ordinary."""
+    if '"' in table.text:  # NumPy takes quotes where csv sees a mistake
+        return None
+    lines, words = io.StringIO(table.text), list[str]()
+
+    def keep(word: str) -> float:
+        words.append(word.strip())
+        return 0.0
+
+    if heads is not None:
+        next(line for line in lines if line.strip())
+    try:
+        x = np.loadtxt(lines, delimiter=table.separator, comments=None, converters={column: keep}, ndmin=2)
+    except ValueError:
+        return None
+    if x.shape != (len(words), columns) or not all(words) or not np.isfinite(x).all():
+        return None
+    return np.delete(x, column, axis=1), words, []
+
+
+def _numbers(table: Table, columns: int, column: int, heads: list[str] | None) -> Numbers:
+    """Give the samples as floats, the words of the labels, and their lines."""
+    words, x, lines = list[str](), list[Array](), list[int]()
+    for line, cells in table.rows(heads):
         if len(cells) != columns:
-            raise DataError(f"{path}, line {line} has {len(cells)} columns; expected {columns}, as the first has.")
-        words.append(cells[column].strip())
+            raise DataError(
+                f"{table.path}, line {line} has {len(cells)} columns; expected {columns}, as the first has."
+            )
         own = cells[:column] + cells[column + 1 :]
         try:
-            x[at] = own
+            values = np.array(list(map(float, own)))
         except ValueError:
-            x[at] = np.nan
-        if not np.isfinite(x[at]).all() or any("_" in cell for cell in own):
-            raise DataError(_bad_cell(path, line, cells, column, heads))
-    return x, words
+            values = np.array([np.nan])
+        if not np.isfinite(values).all() or "_" in "".join(own):
+            raise DataError(_bad_cell(table.path, line, cells, column, heads))
+        x.append(values)
+        words.append(cells[column].strip())
+        lines.append(line)
+    return np.array(x), words, lines
 
 
 def _bad_cell(path: object, line: int, cells: list[str], column: int, heads: list[str] | None) -> str:
@@ -170,11 +214,11 @@ def _bad_cell(path: object, line: int, cells: list[str], column: int, heads: lis
     )
 
 
-def _classes(path: object, words: list[str], rows: Rows) -> tuple[Array, tuple[str, ...] | None]:
+def _classes(path: object, words: list[str], lines: list[int]) -> tuple[Array, tuple[str, ...] | None]:
     """Give each label its number; whole numbers from 0 keep theirs."""
     empty = next((at for at, word in enumerate(words) if not word), None)
     if empty is not None:
-        raise DataError(f"{path}, line {rows[empty][0]} has no label; fill it in or leave the line out.")
+        raise DataError(f"{path}, line {lines[empty]} has no label; fill it in or leave the line out.")
     if all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
         labels = np.array(words, dtype=np.int64)
         # Numbers with wide gaps are names, too: one output for each number would be none for most of them.
