@@ -70,6 +70,10 @@ class Surface(NamedTuple):
         ends = [(self._moved(x, i, i, 1, 0), self._moved(x, i, i, -1, 0)) for i in range(self.size)]
         return np.array([float((up - down) / (2 * STEP)) for up, down in ends])
 
+    def level(self, x: Array) -> Any:
+        """Give the value with 120 digits."""
+        return self.function([MP.mpf(float(number)) for number in x], MP)
+
     def _moved(self, x: Array, i: int, j: int, a: int, b: int) -> Any:
         moved = [MP.mpf(float(number)) for number in x]
         moved[i] += a * STEP

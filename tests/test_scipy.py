@@ -104,6 +104,40 @@ def test_every_call_begins_at_the_scale_that_the_last_one_found():
     assert len(slopes(x[:5])) == 5  # another number of entries: a new beginning
 
 
+def test_with_a_tolerance_two_pairs_an_entry_are_enough():
+    slopes = mb.scipy.jac(rosen, rtol=1e-6)
+    rng = np.random.default_rng(5)
+    x, costs = np.array([-1.2, 1.0, 0.7, 2.1, -0.3, 1.4]), []
+    for _ in range(12):
+        slopes(x)
+        error = np.abs(slopes.last.value - rosen_der(x))
+        assert (error <= slopes.last.error).all()
+        assert (slopes.last.error <= 1e-6 * np.abs(slopes.last.value)).all()
+        costs.append(slopes.last.evaluations)
+        x = x + 0.1 * rng.normal(size=6)
+    assert costs[0] == mb.gradient(rosen, [-1.2, 1.0, 0.7, 2.1, -0.3, 1.4], rtol=1e-6).evaluations
+    assert np.median(costs[2:]) <= 4 * 6 + 1 + 6  # one entry in two may have its parabola confirmed by one more pair
+    assert np.median(costs[2:]) < 0.6 * costs[0]
+
+
+def test_two_pairs_are_not_tried_where_rounding_or_noise_forbids_it():
+    for f in (lambda x: 1e6 + np.sum(np.sin(x)), lambda x: np.sum(np.sin(x)) + 1e-7 * np.sin(1e13 * x[0])):
+        slopes, x = mb.scipy.jac(f, rtol=1e-8), np.array([0.9, 1.1])
+        for _ in range(4):
+            found = slopes(x)
+            assert (np.abs(found - np.cos(x)) <= slopes.last.error).all()
+        assert slopes.last.evaluations >= mb.gradient(f, x, rtol=1e-8).evaluations
+
+
+def test_values_on_a_grid_are_not_taken_for_a_parabola():
+    """At a small step the values of a table can look like a parabola by chance."""
+    slopes = mb.scipy.jac(lambda x: np.sum(np.round(np.exp(x), 7)), rtol=1e-3)
+    for shift in range(40):
+        x = np.array([0.3 + 0.01 * shift, 0.5 - 0.003 * shift])
+        found = slopes(x)
+        assert (np.abs(found - np.exp(x)) <= slopes.last.error).all()
+
+
 def test_a_scale_that_x_suggests_is_left_to_x():
     slopes = mb.scipy.jac(lambda x: np.sum(np.sqrt(x)))
     for size in (1.0, 1e6, 1e-6):

@@ -8,7 +8,7 @@ sparse matrix. That saves evaluations alone: every number has its bound, as alwa
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from mibun.derivatives import directional, jacobian, vjp
 from mibun.errors import MissingDependency
 from mibun.hessians import hessian
 from mibun.methods import Adaptive, Chain, choose_method
+from mibun.methods.adaptive.scale import least_fall
 from mibun.result import Derivative
 from mibun.sparsity import Sparsity
 from mibun.status import Status
@@ -26,8 +27,23 @@ __all__ = ["Repeated", "hess", "jac", "linear_operator", "value_and_jac"]
 
 Floats = NDArray[np.float64]
 
+#: Curvature at the step of two pairs, in units of the rounding of f: as small as it can be seen to be no noise.
+SEEN: Final = 64.0
+#: The first step of two pairs, as a share of that of five.
+SMALL: Final = 2.0**-9
+#: What rounding does to the slope of two pairs, in units of that of f over their step: 3, and to that of five: 42.
+TWO: Final = 5.0
+#: How far their error must be below the tolerance: the next slope may be smaller.
+SPARE: Final = 2.0
 #: Steps between these parts of x (of 1 at 0) are not remembered: what the next x suggests is as good.
 NEAR: Final = (2.0**-6, 2.0**-2)
+
+
+class Pairs(NamedTuple):
+    """For each entry of x the step at which two pairs err least, and whether a call begins with it."""
+
+    step: Floats
+    begun: NDArray[np.bool_]
 
 
 class Repeated:
@@ -59,6 +75,7 @@ class Repeated:
         self.method = None if chain else choose_method(method)  # and an unknown one is
         self.pattern: Sparsity | None = None
         self.at: Floats = np.empty(0)
+        self.pairs: Pairs | None = None
         self.last: Derivative | None = None
         self.evaluations = 0
 
@@ -82,7 +99,12 @@ class Repeated:
         if self.pattern is not None and self.pattern.shape[1] == count:
             options["sparsity"] = self.pattern
         if isinstance(self.method, Adaptive) and self.at.size == count:
-            options["method"] = Adaptive(start=_steps(self.last, self.at, self.method.start).tolist())
+            start = _steps(self.last, self.at, self.method.start)
+            tolerance = (options.get("rtol") or 0.0) * np.abs(self.last.value) + options.get("atol", 0.0)
+            if self.verb is jacobian and isinstance(self.last.step, np.ndarray) and np.any(tolerance > 0):
+                self.pairs = _pairs(self.last, self.at, tolerance, options.get("noise") or 0.0, self.pairs)
+                start = np.where(self.pairs.begun, self.pairs.step, start)
+            options["method"] = Adaptive(start=start.tolist())
         return options
 
     def __repr__(self) -> str:
@@ -99,10 +121,12 @@ def jac(f: Callable[..., Any], **options: Any) -> Repeated:
         ``f(x, *args)`` -> a number, or an array with one axis.
     **options
         Those of `mibun.jacobian`: ``bounds``, ``rtol``, ``noise``, ``sparsity``, ``workers``, ``evaluator``, ...
-        ``method="central"`` takes 4 evaluations for each entry of x in the place of 10, and loses half of the digits;
-        where f is written with NumPy, ``method="chain"`` takes a few in all. Bounds are taken in all forms that SciPy
-        takes (pairs for an x of two entries look like (lower, upper): write `scipy.optimize.Bounds`); where a solver
-        has left them, as "trust-constr" does, steps lead back.
+        ``rtol=1e-6`` is what a solver needs as long as it is far from its end: from the second call on most entries
+        of x take 4 evaluations in the place of 10, at a step at which two pairs are good enough, with a bound that
+        says so. ``method="central"`` takes 4 without a tolerance, and loses half of the digits; where f is written
+        with NumPy, ``method="chain"`` takes a few in all. Bounds are taken in all forms that SciPy takes (pairs for an
+        x of two entries look like (lower, upper): write `scipy.optimize.Bounds`); where a solver has left them, as
+        "trust-constr" does, steps lead back.
 
     Returns
     -------
@@ -329,3 +353,28 @@ def _steps(found: Derivative, x: Floats, usual: float | Sequence[float]) -> Floa
     start[known] = steps[middle]
     share = start / np.where(x == 0, 1.0, np.abs(x))
     return np.where((share > NEAR[0]) & (share < NEAR[1]), usual, start)
+
+
+def _pairs(found: Derivative, x: Floats, tolerance: Floats, noise: float, before: Pairs | None) -> Pairs:
+    """Choose the step with which two pairs, 4 evaluations, meet a tolerance, where there is one.
+
+    Their truncation grows like its square, and is known where the last call ended with two pairs; their rounding falls.
+    At the step where the curvature is just seen above the rounding the error is least, and f can be far from where it
+    was. Where not even that will do, or f was not smooth, a call begins as one that knows nothing: with five pairs.
+    """
+    rows = (-1, x.size)
+    slope, step, truncation, rounding, tolerance = (
+        np.reshape(part, rows)
+        for part in (np.abs(found.value), found.step, found.truncation, found.rounding, tolerance)
+    )
+    eps, level = np.finfo(slope.dtype).eps, np.reshape(np.abs(found.fx), (-1, 1))
+    unit = np.maximum(eps * (np.maximum(level, slope * step) + 3 * np.abs(x) * slope), noise)
+    wide = np.where(x == 0, 1.0, np.abs(x)) / 16
+    before = before or Pairs(wide, np.zeros(x.size, bool))
+    with np.errstate(all="ignore"):
+        known = step * np.clip(np.cbrt(SEEN * unit * least_fall(1.0) / (truncation * step)), 0.25, 4.0)
+        guess = np.where(before.step < wide, before.step * np.where(before.begun, 0.25, 1.0), step * SMALL)
+        best = np.where(rounding * step <= TWO * unit, known, guess).min(axis=0)
+        reached = np.max(SPARE * (least_fall(1.0) * SEEN + 3) * unit / tolerance, axis=0) < best
+    good = np.reshape(found.status == Status.CONVERGED, rows).all(axis=0)
+    return Pairs(best, good & reached & (best < wide))

@@ -89,7 +89,9 @@ COMMANDS = {
 
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_every_kind_writes_a_picture(told, here, kind):
-    assert told(kind, *COMMANDS[kind]) == f"wrote {kind}.png\n"
+    printed = told(kind, *COMMANDS[kind])
+    assert printed.startswith(f"wrote {kind}.png\n")
+    assert printed.count("\n") == 1 + (kind == "path")
     assert (here / f"{kind}.png").read_bytes().startswith(PNG)
 
 
@@ -153,6 +155,35 @@ def test_several_rates_stand_side_by_side_and_may_run_away(told, pictures):
     (way,) = right.numbers["points"]
     assert len(way) < 201
     np.testing.assert_allclose(way[1], [57, -76], rtol=1e-6)
+
+
+def test_a_path_says_why_it_ended(told, pictures):
+    printed = told("path", "x**2 + y**2", "--x0", "[-3, 4]", "--x0", "[1, 1]", "--learning-rate", "10")
+    (legend,) = [picture.artists["legend"] for picture in pictures]
+    assert [text.get_text().splitlines()[1] for text in legend.get_texts()] == ["diverged", "diverged"]
+    _, first, second = printed.splitlines()
+    assert first.startswith("from [-3, 4], η = 10: diverged after ")
+    assert second.startswith("from [1, 1], η = 10: diverged after ")
+    assert "the learning rate must be below 1.0" in first
+
+
+def test_rules_and_rates_stand_side_by_side(told, pictures):
+    rules = ["--rule", "adam", "--rule", "gradient descent"]
+    told("path", "x**2 + y**2", "--x0", "[1, 2]", *rules, "--learning-rate", "0.1", "--learning-rate", "0.5")
+    titles = [picture.axes.get_title() for picture in pictures[0]]
+    assert titles == ["adam, η = 0.1", "adam, η = 0.5", "gradient descent, η = 0.1", "gradient descent, η = 0.5"]
+    assert [len(picture.numbers["points"][0]) for picture in pictures[0]] == [41, 41, 41, 2]
+    # the first step of Adam is the learning rate in every entry, and that of the last panel ends at the minimum
+    np.testing.assert_allclose(pictures[0][1].numbers["points"][0][1], [0.5, 1.5], rtol=1e-6)
+    np.testing.assert_allclose(pictures[0][3].numbers["points"][0][1], [0, 0], atol=1e-12)
+
+
+def test_a_rule_alone_has_its_own_rate(told, pictures):
+    printed = told("path", "x**2", "--x0", "3", "--rule", "momentum", "--steps", "2")
+    assert "from 3, momentum: budget spent after 2 steps: all 2 steps are done" in printed
+    (panel,) = pictures[0]
+    np.testing.assert_allclose(panel.numbers["points"][0][:, 0], [3, 2.4, 1.38], rtol=1e-12)
+    assert panel.axes.get_title() == "momentum"
 
 
 def test_a_path_of_one_number(told, pictures):
@@ -225,6 +256,10 @@ def test_bad_files(refused, here):
         (["path", "x*y", "--x0", "a=1,b=2"], "--x0 gives a, b; expected x, y"),
         (["path", "x*y*z", "--x0", "[1, 2, 3]"], "a path has points of shape"),
         (["path", "x**2", "--x0", "1", "--learning-rate", "0"], "learning_rate"),
+        (["path", "x**2", "--x0", "1", "--rule", "newton"], "'newton' is not one of 'gradient descent', 'momentum'"),
+        (["path", "x**2", "--x0", "one"], "--x0 'one' is given; expected a number such as 1.3"),
+        (["path", "x*y", "--x0", "x=1,x=2"], "--x0 gives 'x' twice; give every name once"),
+        (["path", "log(x)", "--x0", "-1"], "log(x) raised ValueError: math domain error (f raised this at x = -1.0)"),
         (["step-error", "abs(x)", "--at", "0"], "no slope at 0.0 to compare with: kink"),
         (["circle", "x"], "No such command 'circle'"),
     ],
@@ -246,7 +281,7 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path):
     code = "import sys; sys.modules['matplotlib'] = None; from mibun.cli import main; sys.exit(main())"
     words = ["draw", "function", "x**2", "--out", str(tmp_path / "a.png")]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "mb.draw needs the package 'matplotlib'" in done.stderr
     assert "pip install 'mibun[plot]'" in done.stderr
     assert done.stdout == ""

@@ -160,6 +160,17 @@ def test_where_f_ends_is_said():
     assert (path.status, path.nit, path.message[:8]) == (S.NOT_FINITE, 0, "f is nan")
 
 
+def test_a_fall_over_an_edge_is_no_runaway():
+    """The slope of a root grows towards its end, and so do the falls; but f does not run away there."""
+    for f in (lambda x: 3 * math.sqrt(x[0]), lambda x: math.log(x[0])):
+        path = mb.descend(f, [1.0, 4.0])
+        assert path.status is S.NOT_FINITE
+        assert f"where step {path.nit + 1} led; x is the last point before" in path.message
+    path = mb.descend(lambda x: -math.exp(x), 2.0)
+    assert path.status is S.DIVERGED
+    assert "it has no minimum this way; give bounds=; then f raised OverflowError" in path.message
+
+
 def test_a_slope_that_is_not_there_is_named():
     path = mb.descend(lambda x: x[0] ** 2 + (x[1] >= 2.0), [1.0, 2.0])
     assert path.status is S.NOT_FINITE

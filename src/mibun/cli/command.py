@@ -17,7 +17,7 @@ from mibun.cli.learn import learn
 from mibun.cli.predict import predict
 from mibun.cli.report import report
 from mibun.cli.store import store
-from mibun.errors import MibunError
+from mibun.errors import MibunError, MissingDependency
 
 __all__ = ["run"]
 
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 2
     except MibunError as error:
         _complain(str(error))
-        return 2
+        return 1 if isinstance(error, MissingDependency) else 2
     except MemoryError as error:
         _complain(f"there is not enough memory for this network or data ({error}); give smaller widths after --hidden")
         return 2

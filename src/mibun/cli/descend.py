@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path as File
 from typing import Any, Final
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from mibun.cli.answer import FormulaCommand, prints_apart, read, show, told_order
 from mibun.cli.inputs import read_bounds, refused, short
-from mibun.descent import Path, Rule, descend
+from mibun.cli.rules import chosen_rule
+from mibun.descent import Path, descend
 from mibun.descent.line_search import WORDS as LINE_SEARCHES
 from mibun.descent.rules import WORDS as RULES
-from mibun.errors import InputError, MibunError
+from mibun.errors import MibunError
 from mibun.methods import WORDS as METHODS
 from mibun.structure import Structure
 
@@ -80,7 +81,7 @@ def descend_command(
     number; the current folder is on the path.
     """
     f, x = read(function, x0, "--x0")
-    chosen = _rule(rule, learning_rate=learning_rate, momentum=momentum)
+    chosen = chosen_rule(rule, learning_rate=learning_rate, momentum=momentum)
     limits = None if bounds is None else read_bounds(bounds)
     try:
         with prints_apart():
@@ -97,17 +98,6 @@ def descend_command(
         if not as_json:
             click.echo(saved)
     return 0 if path.success else NO_SUCCESS
-
-
-def _rule(word: str, **options: float | None) -> Rule:
-    """Make the rule with what was given."""
-    rule = RULES[word]
-    known = {field.name for field in fields(rule)}  # type: ignore[arg-type]  # all rules of WORDS are dataclasses
-    given = {name: value for name, value in options.items() if value is not None}
-    for name in given:
-        if name not in known:
-            raise InputError(f"--{name.replace('_', '-')} is given with the rule {word}, which has none; leave it out")
-    return replace(rule, **given)  # type: ignore[type-var]
 
 
 def _told(path: Path) -> str:

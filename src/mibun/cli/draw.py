@@ -2,28 +2,27 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from itertools import product
+from pathlib import Path as File
+from typing import Any, TypeVar
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from mibun import draw as pictures
-from mibun.cli.answer import FormulaCommand, prints_apart
+from mibun.cli.answer import FormulaCommand, prints_apart, show
 from mibun.cli.inputs import read_function, read_point, refused, short
-from mibun.derivatives import gradient
-from mibun.descent.rules import GradientDescent
+from mibun.cli.rules import chosen_rule
+from mibun.descent import Path, descend
+from mibun.descent.rules import WORDS as RULES
 from mibun.draw.files import formats, image_of
 from mibun.errors import InputError, MibunError
-from mibun.evaluate.serial import OUTSIDE
 from mibun.formula import Formula
+from mibun.text import count
 
 __all__ = ["draw"]
 
 Command = TypeVar("Command", bound=Callable[..., int])
-#: How near the gradient of a descent is to the true one.
-RTOL: Final = 1e-6
 
 _EPILOG = """\b
 Examples:
@@ -37,7 +36,8 @@ Examples:
 
 \b
 Without --out the picture gets the name of its kind, and a number where there
-is such a file already. Exit status: 0 drawn, 2 bad input, 130 interrupted.
+is such a file already. Exit status: 0 drawn, 1 matplotlib is missing, 2 bad
+input, 130 interrupted.
 """
 
 
@@ -125,51 +125,58 @@ _on_the_plane("contour", "Lines of equal value of a function of two numbers.")
 _on_the_plane("field", "Minus the gradient of a function of two numbers, as arrows.")
 
 
-@draw.command("path", cls=FormulaCommand, short_help="Gradient descent from one start or several.")
+@draw.command("path", cls=FormulaCommand, short_help="Descents from one start or several.")
 @click.option("--x0", "starts", required=True, multiple=True, metavar="POINT", help="A start; may be given repeatedly.")
-@click.option(
-    "--learning-rate",
-    "rates",
-    multiple=True,
-    type=float,
-    default=(0.1,),
-    metavar="RATE",
-    help="Factor between gradient and update; several are drawn side by side. [default: 0.1]",
-)
-@click.option("--steps", type=click.IntRange(min=1), default=40, show_default=True, help="Updates.")
+@click.option("--rule", "rules", multiple=True, type=click.Choice(list(RULES)), help="[default: gradient descent]")
+@click.option("--learning-rate", "rates", multiple=True, type=float, metavar="R", help="[default: that of the rule]")
+@click.option("--steps", type=click.IntRange(min=1), default=40, show_default=True, help="Most updates.")
 @_REGION
 @_output
 def _path(
-    function: str, starts: Sequence[str], rates: Sequence[float], steps: int, region: str | None, **output: Any
+    function: str,
+    starts: Sequence[str],
+    rules: Sequence[str],
+    rates: Sequence[float],
+    steps: int,
+    region: str | None,
+    **output: Any,
 ) -> int:
-    """Descend FUNCTION, of one number or two, with a fixed learning rate, and draw the way."""
-    points = [read_point(start) for start in starts]
+    """Descend FUNCTION, of one number or two, draw the way, and say how it ended.
+
+    Several rules and several learning rates are drawn side by side.
+    """
+    points = [(start.strip(), read_point(start, "--x0")) for start in starts]
+    window = None if region is None else _region(region)
+    chosen: Sequence[float | None] = rates or [None]
+    panels = {
+        _label(word if rules else None, rate): chosen_rule(word, learning_rate=rate)
+        for word, rate in product(rules or ["gradient descent"], chosen)
+    }
+    told = list[str]()
 
     def drawn(f: Callable[[Any], Any], **more: Any) -> Any:
-        window = None if region is None else _region(region)
-        ways = [[_descent(f, _start(f, point), rate, steps) for point in points] for rate in rates]
-        if len(rates) == 1:
+        ways = []
+        for label, rule in panels.items():
+            ways.append([descend(f, _start(f, point), rule=rule, steps=steps) for _, point in points])
+            told.extend(_ended(start, label, way) for (start, _), way in zip(points, ways[-1], strict=True))
+        if len(panels) == 1 and not rules:
             return pictures.path(ways[0], f, window, **more)
-        return pictures.paths(ways, f, window, labels=[f"η = {rate:g}" for rate in rates], **more)
+        return pictures.paths(ways, f, window, labels=list(panels), **more)
 
-    return _write("path", function, drawn, **output)
+    status = _write("path", function, drawn, **output)
+    show("\n".join(told))
+    return status
 
 
-def _descent(f: Callable[[Any], Any], x: Any, rate: float, steps: int) -> NDArray[np.float64]:
-    """Follow the gradient with a fixed learning rate; where it ends to be a number, the way ends."""
-    rule, points = GradientDescent(learning_rate=rate), [np.array(x, np.float64)]
-    for step in range(steps):
-        try:
-            with np.errstate(all="ignore"):
-                slope = gradient(f, points[-1] if points[-1].ndim else float(points[-1]), rtol=RTOL)
-        except OUTSIDE as reason:
-            if step == 0 or isinstance(reason, InputError):
-                raise
-            break
-        points.append(np.asarray(rule.update(points[-1], np.asarray(slope.value), {})[0], np.float64))
-        if not np.isfinite(points[-1]).all():
-            break
-    return np.array(points).reshape(len(points), -1)
+def _label(word: str | None, rate: float | None) -> str:
+    """Name a panel by what was given."""
+    return ", ".join([*([word] if word else []), *([f"η = {rate:g}"] if rate is not None else [])])
+
+
+def _ended(start: str, label: str, way: Path) -> str:
+    """Say how a descent ended, and what to do."""
+    head = ", ".join(part for part in (f"from {start}", label) if part)
+    return f"{head}: {way.status} after {count(way.nit, 'step')}: {way.message}"
 
 
 def _start(f: Callable[[Any], Any], point: Any) -> Any:
@@ -229,15 +236,15 @@ def _write(kind: str, name: str, drawn: Callable[..., Any], out: str | None, dar
     return 0
 
 
-def _place(kind: str, out: str | None) -> Path:
+def _place(kind: str, out: str | None) -> File:
     """Give the file to be written: the one that was named, or one that is not there yet."""
     if out is None:
-        path, number = Path(f"{kind}.png"), 1
+        path, number = File(f"{kind}.png"), 1
         while path.exists():
             number += 1
-            path = Path(f"{kind}-{number}.png")
+            path = File(f"{kind}-{number}.png")
         return path
-    path = Path(out).expanduser()
+    path = File(out).expanduser()
     path = path if path.suffix else path.with_name(f"{path.name}.png")
     if path.suffix[1:].lower() not in formats():
         raise InputError(

@@ -184,7 +184,7 @@ def _array(text: str, option: str) -> NDArray[Any]:
 
 def _json(text: str, option: str) -> Any:
     try:
-        found = json.loads(text, parse_int=float, object_pairs_hook=_once)
+        found = json.loads(text, parse_int=float, object_pairs_hook=lambda pairs: _once(pairs, option))
         _check(found, option)
     except json.JSONDecodeError as error:
         raise InputError(f"{option} {short(text)!r} is no JSON at character {error.pos + 1}: {error.msg}") from error
@@ -212,14 +212,14 @@ def _named(text: str, option: str) -> dict[str, Any]:
             name = ""
         if not name.isidentifier():
             raise InputError(f"{option} {short(text)!r} is given; expected numbers by name, such as x=3,y=4") from None
-    return _once(pairs)
+    return _once(pairs, option)
 
 
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
     """Make a dict, and refuse a name that is given twice."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise InputError(f"--at gives {name!r} twice; give every name once")
+            raise InputError(f"{option} gives {name!r} twice; give every name once")
         found[name] = value
     return found

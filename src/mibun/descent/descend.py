@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from mibun.descent.course import Course, Look, Vector
-from mibun.descent.diagnosis import AT_THE_END, ON_THE_WAY, Verdict, fallen, grown, steady
+from mibun.descent.diagnosis import AT_THE_END, ON_THE_WAY, Verdict, deep, fallen, grown, steady
 from mibun.descent.landscape import Landscape, Spent
 from mibun.descent.line_search import WORDS, search
 from mibun.descent.path import Path, PathStatus, Progress
@@ -23,6 +23,8 @@ from mibun.options import asked
 __all__ = ["descend"]
 
 DEFAULT: Final = GradientDescent(learning_rate=0.1)
+#: Falls that end where f is no number, as many times what f was, belong to a runaway, smaller ones to an edge.
+FAR: Final = 1e3
 #: What a wrong gradient leads to.
 SUSPECT: Final = (PathStatus.DIVERGED, PathStatus.STALLED, PathStatus.OSCILLATING)
 
@@ -289,7 +291,8 @@ class _Descent:
         changes = np.diff(course.losses(6))
         if len(changes) >= 2 and (changes > 0).all() and changes[-1] > changes[0]:
             return self.explained(Verdict(PathStatus.DIVERGED, f"{grown(course)}; then {what}"))
-        if len(changes) >= 2 and (np.diff(changes) < 0).all() and changes[0] < 0:
+        faster = len(changes) >= 2 and bool((np.diff(changes) < 0).all()) and changes[0] < 0
+        if faster and deep(course, -float(changes.sum()), FAR):
             return Verdict(PathStatus.DIVERGED, f"{fallen(course)}; then {what}")
         return Verdict(
             PathStatus.NOT_FINITE,

@@ -142,8 +142,7 @@ def falling_away(course: Course) -> Verdict | None:
     if course.updates < LAST_RISES + 1 or course.sampled:
         return None
     falls = -np.diff(course.losses(min(WINDOW, course.updates) + 1))
-    size = max(abs(look.loss) for look in course.looks[:2])
-    if not (np.diff(falls) > 0).all() or not falls[0] > 0 or falls.sum() < DEPTH * size:
+    if not (np.diff(falls) > 0).all() or not falls[0] > 0 or not deep(course, float(falls.sum())):
         return None
     return Verdict(PathStatus.DIVERGED, fallen(course))
 
@@ -220,6 +219,11 @@ def grown(course: Course) -> str:
     limit = largest_rate(course.rule, float(known[-1]))
     so = f"so the learning rate must be below {short(limit)}" if limit else "lower the learning rate"
     return f"{how}; curvature along the path is {short(known[-1])}, {so}"
+
+
+def deep(course: Course, fall: float, share: float = DEPTH) -> bool:
+    """Tell whether a fall is far beyond what f was where the descent began."""
+    return fall >= share * max(abs(look.loss) for look in course.looks[:2])
 
 
 def fallen(course: Course) -> str:

@@ -398,4 +398,4 @@ def _told(words: Words, track: _Track, outside: bool) -> str:
     text = words("{name}: {steps} steps", name=name, steps=f"{steps:,}")
     ended = [words.known(track.status)] if track.status else []
     ended += [words("leaves the picture")] if outside else []
-    return f"{text}\n{', '.join(ended)}" if ended else text
+    return "\n".join([text, *ended])  # a line each: panels can be narrow

@@ -25,7 +25,7 @@ from mibun.methods.adaptive.ladder import (
     five_pairs,
     tables,
 )
-from mibun.methods.adaptive.scale import EPS, FINE, LOOKS, NEARLY, UNEVEN, UNIT_STEP
+from mibun.methods.adaptive.scale import EPS, FINE, LOOKS, NEARLY, UNEVEN, UNIT_STEP, least_fall
 from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
 __all__ = ["Array", "common_course"]
@@ -83,7 +83,7 @@ def common_course(x: Array, fx: Array, request: Request) -> Asking:
         seen = _Look(*(_put(part, halved, new) for part, new in zip(seen, again, strict=True)))
     value, truncation, rounding = (np.full(x.size, math.nan) for _ in range(3))
     found = _Found(value, truncation, rounding, top.copy(), seen.unit.copy())
-    done = yield from _parabolas(x, top, looked, seen)
+    done = yield from _parabolas(x, top, looked, seen, request)
     found.put(done, *(part[done] for part in _slopes(top, seen)))
     done |= yield from _growing(x, top, looked, seen, found, request)
     if request.rtol or request.atol:
@@ -101,14 +101,14 @@ def common_course(x: Array, fx: Array, request: Request) -> Asking:
 
 
 def _parabolas(
-    x: Array, top: Array, looked: Array, seen: _Look
+    x: Array, top: Array, looked: Array, seen: _Look, request: Request
 ) -> Generator[tuple[Places, Array], Array, NDArray[np.bool_]]:
     """Tell where only a parabola is seen, its slope as exact as floats allow, and confirmed by one more pair."""
     enough: NDArray[np.bool_]
     enough = (seen.curved <= 8 * seen.unit) & (seen.curved < math.inf)
     few = np.flatnonzero(enough)
     near, step = seen.at(few), top[few]
-    exact = (3 * near.unit <= 1e-13 * near.first) & (step > 2.0**-7)
+    exact = _met(step, near, request) | ((3 * near.unit <= 1e-13 * near.first) & (step > 2.0**-7))
     rest = np.flatnonzero(~exact & (near.change > 4 * near.unit))
     exact[rest] = _growth(near.at(rest), step[rest]) < 4
     enough[few] = exact & ~_float32(x[few], looked[:, few])
@@ -123,6 +123,13 @@ def _parabolas(
     return enough
 
 
+def _met(top: Array, seen: _Look, request: Request) -> NDArray[np.bool_]:
+    """Tell where the slope of a parabola meets the tolerance."""
+    slope, truncation, rounding = _slopes(top, seen)
+    enough: NDArray[np.bool_] = truncation + rounding <= request.atol + request.rtol * np.abs(slope)
+    return enough & (seen.change > 4 * seen.unit)
+
+
 def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:
     """Give slope, truncation and rounding of the parabolas."""
     return seen.slope, seen.curved / 2 / top, 3 * seen.unit / top + 2 * EPS * np.abs(seen.slope)
@@ -134,6 +141,7 @@ def _growing(
     """Let the step grow where rounding hides the slope of a parabola; tell where that led to an answer."""
     done = np.zeros(x.size, bool)
     flat, enough = seen.change <= 4 * seen.unit, (3 * seen.unit <= 1e-13 * seen.first) & (top > 2.0**-7)
+    enough |= _met(top, seen, request)
     at = np.flatnonzero((seen.curved <= 8 * seen.unit) & (seen.curved < math.inf) & ~flat & ~enough)
     at = at[~_float32(x[at], looked[:, at])]
     good, before = top[at], seen.at(at)
@@ -248,7 +256,8 @@ def _put(into: Array, places: NDArray[Any], new: Array) -> Array:
 def _early(top: Array, seen: _Look, found: _Found, request: Request) -> NDArray[np.bool_]:
     """Tell where five values meet the tolerance, as `Search.early` does, and put their slopes among what was found."""
     with np.errstate(all="ignore"):
-        fall = np.maximum(seen.curved / np.maximum(seen.first, seen.second), 0.21)
+        least = np.where(np.asarray(request.start) > 0, least_fall(1.0), least_fall(0.0))
+        fall = np.maximum(seen.curved / np.maximum(seen.first, seen.second), least)
         slope, _, rounding = _slopes(top, seen)
         truncation = seen.curved / top * fall
         falls = _between(seen, 0.0, 0.25)

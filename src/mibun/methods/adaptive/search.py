@@ -22,7 +22,7 @@ from mibun.methods.adaptive.ladder import (
 )
 from mibun.methods.adaptive.noise import Choice, select
 from mibun.methods.adaptive.probe import Verdict, probe, tiny_step
-from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, Look, grown, look
+from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, Look, grown, least_fall, look
 from mibun.methods.adaptive.stop import stop_test
 from mibun.methods.adaptive.wide import far, wide_ladder
 from mibun.status import Status
@@ -111,8 +111,8 @@ class Search:
         if self.good and self.runs_away(seen, top):
             return self.kept_good()
         if seen.curved <= 8 * seen.unit:
-            first = self.good is None and not self.tolerant
-            found = self.small(seen, top)
+            first = self.good is None and (not self.tolerant or self.met(seen, top))
+            found = self.parabola(seen, top) if first and self.tolerant else self.small(seen, top)
             if first and isinstance(found, Estimate) and found.status is Status.CONVERGED:
                 return (yield from self.confirmed(found, seen, top, values))
             return found
@@ -214,12 +214,21 @@ class Search:
                 return max(_power(math.sqrt(top * self.bad)), self.bad / 1024)
             if self.flat == 3 or self.bad < math.inf:
                 return self.insensitive(seen, top)
-        enough = 3 * seen.unit <= 1e-13 * seen.first and (top > 2.0**-7 or self.good is not None)
+        enough = self.exact(seen, top)
         factor = grown(seen, top)
         if enough or factor < 4:
             return self.parabola(seen, top)
         self.good = (top, seen)
         return self.closer() or (top * factor if top * factor < self.bad else self.parabola(seen, top))
+
+    def exact(self, seen: Look, top: float) -> bool:
+        """Tell whether a larger step would not make the slope of a parabola any better."""
+        return 3 * seen.unit <= 1e-13 * seen.first and (top > 2.0**-7 or self.good is not None)
+
+    def met(self, seen: Look, top: float) -> bool:
+        """Tell whether the slope of a parabola meets the tolerance, although a larger step would make it better."""
+        changes = seen.change > 4 * seen.unit
+        return changes and not self.exact(seen, top) and self.good_enough(self.parabola(seen, top))
 
     def closer(self) -> float | Estimate | None:
         """Give the geometric mean of a good and a bad step, the good one where they are close."""
@@ -330,7 +339,7 @@ class Search:
         """Stop after five values where a tolerance was asked for that is met: the slope is extrapolated once."""
         if not self.tolerant:
             return None
-        fall = max(seen.curved / max(seen.first, seen.second), 0.21)  # 1/5 is that of a term h^5 alone
+        fall = max(seen.curved / max(seen.first, seen.second), least_fall(self.request.start))
         rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
         found = Estimate(seen.slope, seen.curved / top * fall, rounding, Status.CONVERGED, top, seen.unit)
         return found if self.good_enough(found) else None
