@@ -20,7 +20,6 @@ to the last digit; `tests/chain/test_elementary.py` compares it with the quotien
 Linear and bilinear ones (add, multiply) need no step: their quotient is the same at every h.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -200,7 +199,7 @@ class Quotient(Elementwise):
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Divide by the divisor; and again, times the quotient."""
         above, below = node.inputs
-        part = g / (below.value if isinstance(below, Node) else below)
+        part = np.true_divide(g, below.value if isinstance(below, Node) else below)
         if isinstance(above, Node) and above.live:
             give(above, part)
         if isinstance(below, Node) and below.live:
@@ -213,8 +212,20 @@ class Flat(Elementwise):
     flat = True
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
-        """Give none: the value is taken as it is."""
+        """Give none: the value is taken as it is; and count the entries at which it jumps."""
+        edge = EDGES.get(self.ufunc)
+        if edge is not None:
+            node.tape.edge(node, edge(*map(value_of, node.inputs)))
         return None
+
+
+class Jumping(Elementwise):
+    """A ufunc with slopes, and jumps between them: remainders."""
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Do the same, and bound the rest as elsewhere."""
+        node.tape.edge(node, EDGES[self.ufunc](*map(value_of, node.inputs)))
+        return super().lost(node, errors)
 
 
 class Power(Elementwise):
@@ -308,15 +319,28 @@ def _hypot_slope(a: Any, y: Any) -> Any:
     return np.divide(a, y, out=np.zeros_like(y), where=y != 0) if np.ndim(y) else (a / y if y else y)
 
 
-TWO, TEN = math.log(2.0), math.log(10.0)
+def _turn(a: Any, b: Any) -> Any:
+    """Give a / (a^2 + b^2), where a square may be too large or too small for a float."""
+    long = np.hypot(a, b)
+    return np.true_divide(np.true_divide(a, long), long)
+
+
+TWO, TEN, PI = np.log(np.longdouble(2)), np.log(np.longdouble(10)), 4 * np.arctan(np.longdouble(1))
+
+
+def _short(number: Any, y: Any) -> Any:
+    """Give a constant as a float, unless more digits are asked for."""
+    return number if y.dtype == np.longdouble else float(number)
+
+
 #: From z and f(z) to the slope.
 UNARY: Final[dict[np.ufunc, Slope]] = {
     np.exp: lambda x, y: y,
-    np.exp2: lambda x, y: y * TWO,
+    np.exp2: lambda x, y: y * _short(TWO, y),
     np.expm1: lambda x, y: np.exp(x),
     np.log: lambda x, y: 1 / x,
-    np.log2: lambda x, y: (1 / TWO) / x,
-    np.log10: lambda x, y: (1 / TEN) / x,
+    np.log2: lambda x, y: _short(1 / TWO, y) / x,
+    np.log10: lambda x, y: _short(1 / TEN, y) / x,
     np.log1p: lambda x, y: 1 / (1 + x),
     np.sqrt: lambda x, y: 0.5 / y,
     np.cbrt: lambda x, y: 1 / (3 * y * y),
@@ -333,16 +357,16 @@ UNARY: Final[dict[np.ufunc, Slope]] = {
     np.arcsinh: lambda x, y: 1 / np.hypot(1, x),
     np.arccosh: lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)),
     np.arctanh: lambda x, y: 1 / ((1 - x) * (1 + x)),
-    np.degrees: lambda x, y: 180 / math.pi,
-    np.rad2deg: lambda x, y: 180 / math.pi,
-    np.radians: lambda x, y: math.pi / 180,
-    np.deg2rad: lambda x, y: math.pi / 180,
+    np.degrees: lambda x, y: _short(180 / PI, y),
+    np.rad2deg: lambda x, y: _short(180 / PI, y),
+    np.radians: lambda x, y: _short(PI / 180, y),
+    np.deg2rad: lambda x, y: _short(PI / 180, y),
 }
 #: From a, b and f(a, b) to the slopes in a and in b.
 BINARY: Final[dict[np.ufunc, tuple[Slope, Slope]]] = {
     np.logaddexp: (lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y)),
     np.logaddexp2: (lambda a, b, y: np.exp2(a - y), lambda a, b, y: np.exp2(b - y)),
-    np.arctan2: (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
+    np.arctan2: (lambda a, b, y: _turn(b, a), lambda a, b, y: -_turn(a, b)),
     np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
     np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
     np.fmod: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.trunc(a / b)),
@@ -357,8 +381,22 @@ FLAT: Final = """
     left_shift right_shift bitwise_count
 """.split()  # noqa: SIM905 (one line for each would hide the tables)
 
+#: From the inputs of a ufunc to where it jumps.
+EDGES: Final[dict[np.ufunc, Callable[..., Any]]] = {
+    **dict.fromkeys((np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal), np.equal),
+    **dict.fromkeys((np.floor, np.ceil), lambda x: x == np.rint(x)),
+    np.trunc: lambda x: (x == np.rint(x)) & (x != 0),
+    np.rint: lambda x: np.abs(x - np.trunc(x)) == 0.5,
+    **dict.fromkeys((np.sign, np.signbit, np.logical_not), lambda x: np.equal(x, 0)),
+    **dict.fromkeys((np.logical_and, np.logical_or, np.logical_xor), lambda a, b: np.equal(a, 0) | np.equal(b, 0)),
+    **dict.fromkeys((np.floor_divide, np.remainder), lambda a, b: np.remainder(a, b) == 0),
+    np.fmod: lambda a, b: (np.fmod(a, b) == 0) & (np.not_equal(a, 0)),
+    np.heaviside: lambda a, b: np.equal(a, 0),
+    np.copysign: lambda a, b: np.equal(b, 0),
+}
+
 UFUNCS.update({ufunc: Unary(ufunc, slope) for ufunc, slope in UNARY.items()})
-UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
+UFUNCS.update({ufunc: (Jumping if ufunc in EDGES else Elementwise)(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
 UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if hasattr(np, name)})
 UFUNCS.update({ufunc: Chosen(ufunc) for ufunc in (np.maximum, np.minimum, np.fmax, np.fmin)})
 UFUNCS.update({ufunc: Absolute(ufunc) for ufunc in (np.absolute, np.fabs)})
@@ -368,4 +406,6 @@ UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.po
 UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
 UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)
 UFUNCS[np.multiply] = Product(np.multiply, lambda a, b, y: b, lambda a, b, y: a)
-UFUNCS[np.true_divide] = Quotient(np.true_divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b)
+UFUNCS[np.true_divide] = Quotient(
+    np.true_divide, lambda a, b, y: np.true_divide(1, b), lambda a, b, y: np.true_divide(-y, b)
+)

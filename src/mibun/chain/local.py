@@ -63,7 +63,7 @@ def slope(f: Values, z: Array, y: Array | None = None) -> Array:
         some = slice(None, None, 1 + z.size // FEW)  # for many, some tell enough
         up, down, middle = (part.reshape(-1)[some] for part in (high, low, y))
         bend = np.abs(up + down - 2 * middle).max(initial=0.0)
-        if bend > (BEND_WIDE if few else BEND) * np.abs(up - down).max(initial=0.0):
+        if not bend <= (BEND_WIDE if few else BEND) * np.abs(up - down).max(initial=0.0):  # nor nan
             return slope_and_error(f, z, y).slope
     near = (high - low) / (above - below)
     if not few:

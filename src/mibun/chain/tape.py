@@ -142,6 +142,8 @@ class Tape:
         Places where f asked for a plain value.
     kinks : dict
         For every node at a kink of which f was met: what it is called, and how many entries stand there.
+    edges : dict
+        The same for functions that are flat but for jumps: entries at one, such as a comparison of what is equal.
     fine : bool
         Unknown functions are to be differenced as finely as with errors, though none are asked for.
     chooses : bool
@@ -155,6 +157,7 @@ class Tape:
         self.append = self.nodes.append
         self.branches: list[Branch] = []
         self.kinks: dict[int, tuple[str, int]] = {}
+        self.edges: dict[int, tuple[str, int]] = {}
         self.chooses = self.fine = self.smooth = False
         self.refused: Exception | None = None
 
@@ -167,6 +170,13 @@ class Tape:
     def kink(self, node: Node, count: Any) -> None:
         """Remember how many entries of a node stand at a kink."""
         self.kinks[id(node)] = node.rule.name, int(count)
+
+    def edge(self, node: Node, at: Any) -> None:
+        """Remember how many entries of a node stand where it jumps, if what went in can move them."""
+        if any(isinstance(given, Node) and given.live for given in node.inputs):
+            count = int(np.count_nonzero(at))
+            if count:
+                self.edges[id(node)] = node.rule.name, count
 
 
 def _closed(node: Node) -> None:
