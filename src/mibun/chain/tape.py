@@ -25,6 +25,7 @@ __all__ = [
     "Tape",
     "give",
     "handles",
+    "marked",
     "nothing",
     "unbroadcast",
     "value_of",
@@ -211,6 +212,14 @@ def give(node: Node, part: Any) -> None:
 def nothing(g: Any, part: Any) -> Any:
     """Make 0 of what a slope that is infinite or nan made of a cotangent of 0: of a side that np.where did not take."""
     return np.where((g == 0) & np.isnan(part), 0.0, part).astype(part.dtype)[()] if part.shape == np.shape(g) else part
+
+
+def marked(g: Any, part: Any) -> Any:
+    """Do the same, and make a trace of what a slope of 0 made 0: times an infinite slope that is unknown, and not 0."""
+    part = nothing(g, part)
+    if part.shape != np.shape(g):
+        return part
+    return np.where((part == 0) & (g != 0), np.finfo(part.dtype).tiny, part)[()]
 
 
 def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:
