@@ -39,10 +39,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = Fa
         shape = [1] * np.ndim(value_of(a))
         shape[axis] = -1
         weights = np.reshape(weights, shape)
-    total = np.sum(weights, axis, keepdims=bool(keepdims) and keepdims is not np._NoValue)
-    if np.shape(value_of(weights)) != np.shape(value_of(a)) and axis is not None:
-        total = np.sum(weights * np.ones(np.shape(value_of(a))), axis)
-    return np.sum(a * weights, axis, keepdims=bool(keepdims) and keepdims is not np._NoValue) / total
+    weights = np.broadcast_to(weights, np.shape(value_of(a)))
+    keep = keepdims is True
+    return np.sum(a * weights, axis, keepdims=keep) / np.sum(weights, axis, keepdims=keep)
 
 
 @handles(np.var)
@@ -55,8 +54,10 @@ def variance(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *, 
 
 @handles(np.std)
 def deviation(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *, correction: Any = None) -> Any:
-    """Give the standard deviation."""
-    return np.sqrt(variance(a, axis, ddof, keepdims, correction=correction))
+    """Give the standard deviation: a norm, which has a kink where all entries are equal."""
+    ddof = ddof if correction is None or correction is np._NoValue else correction
+    long = FUNCTIONS[np.linalg.norm](a - mean(a, axis, keepdims=True), None, axis, keepdims is True)
+    return long / np.sqrt(np.float64(_count(a, axis) - ddof)).astype(a.dtype)
 
 
 class Accumulated(Linear):

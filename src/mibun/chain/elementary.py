@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mibun.chain.rounding import magnified, times, unit_of
+from mibun.chain.rounding import magnified, times, underflow, unit_of
 from mibun.chain.tape import UFUNCS, Give, Node, Rule, value_of
 
 __all__ = ["STEP", "Elementwise", "Flat", "Slope"]
@@ -47,7 +47,7 @@ class Elementwise(Rule):
     slopes : callables
         One for each input: from the values of all inputs and that of the result to the slope in this input.
     floor : callable, optional
-        From the same to a size: the slope is known to a few half-ulps of it. Default: the size of the slope itself.
+        From a slope and the inputs to a size, of which the slope is off by a few half-ulps. Default: that of the slope.
     """
 
     entrywise = True
@@ -90,9 +90,9 @@ class Elementwise(Rule):
             if isinstance(given, Node) and given.live:
                 slope = self._slope(place, values, node.value)
                 off = self._drift(place, values, errors, slope)
-                floor = np.abs(slope) if self.floor is None else self.floor(*values, node.value)
+                floor = np.abs(slope if self.floor is None else self.floor(slope, *values))
                 off = off + self.rounded * unit_of(node.value) * floor
-                give(given, times(np.abs(slope), gap) + times(off, np.abs(g) + gap))
+                give(given, times(np.abs(slope), gap) + times(off, np.abs(g) + gap) + underflow(g))
 
     def _slope(self, place: int, values: Sequence[Any], result: Any) -> Any:
         slope = self.slopes[place]
@@ -178,7 +178,7 @@ class Product(Elementwise):
         size, unit = np.abs(g), unit_of(node.value)
         for place, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
-                total = times(gap + unit * size, values[1 - place])
+                total = times(gap + unit * size, values[1 - place]) + underflow(g)
                 other = errors[1 - place]
                 give(given, total if other is None else total + times(size + gap, other))
 
@@ -364,8 +364,6 @@ UNARY: Final[dict[np.ufunc, Slope]] = {
 }
 #: From a, b and f(a, b) to the slopes in a and in b.
 BINARY: Final[dict[np.ufunc, tuple[Slope, Slope]]] = {
-    np.logaddexp: (lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y)),
-    np.logaddexp2: (lambda a, b, y: np.exp2(a - y), lambda a, b, y: np.exp2(b - y)),
     np.arctan2: (lambda a, b, y: _turn(b, a), lambda a, b, y: -_turn(a, b)),
     np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
     np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
@@ -401,7 +399,14 @@ UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if ha
 UFUNCS.update({ufunc: Chosen(ufunc) for ufunc in (np.maximum, np.minimum, np.fmax, np.fmin)})
 UFUNCS.update({ufunc: Absolute(ufunc) for ufunc in (np.absolute, np.fabs)})
 UFUNCS.update({ufunc: Power(ufunc) for ufunc in (np.power, np.float_power)})
-UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: 1 - y * y, floor=lambda x, y: 1.0)
+UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: 1 - y * y, floor=lambda slope, x: 1.0)
+for _ufunc, _power in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):  # not exp(a - y): y may have lost b
+    UFUNCS[_ufunc] = Elementwise(
+        _ufunc,
+        lambda a, b, y, power=_power: 1 / (1 + power(b - a)),
+        lambda a, b, y, power=_power: 1 / (1 + power(a - b)),
+        floor=lambda slope, a, b: slope * (1 + np.abs(a - b)),
+    )
 UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
 UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
 UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)
