@@ -121,3 +121,89 @@ def test_what_is_not_finite_has_no_derivative() -> None:
     rows = mb.jacobian(lambda x: x * holes, np.array([0.5, 1.0, 2.0]), method=PLAIN)
     assert np.isfinite(rows.value[[0, 2]][:, [0, 2]]).all()
     assert np.isnan(rows.value[1]).all()
+
+
+def test_an_array_of_an_earlier_recording_is_refused() -> None:
+    kept: list[Any] = []
+    mb.gradient(lambda x: (kept.append(x), np.sum(x))[1], X, method=PLAIN)
+    with pytest.raises(InputError, match="of an earlier recording, which has ended"):
+        mb.gradient(lambda x: np.sum(x * kept[0]), X, method=PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "value"),
+    [
+        (lambda x: np.hypot(x[0], x[1]), [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]),
+        (lambda x: np.median(x), [1.0, 1.0, 0.0], [0.5, 0.5, 0.0]),
+        (lambda x: np.sum(np.sort(x) * np.array([1.0, 2.0, 6.0])), [4.0, 3.0, 4.0], [4.0, 1.0, 4.0]),
+        (lambda x: np.partition(x, 1)[1], [1.0, 1.0, 0.0], [0.5, 0.5, 0.0]),
+        (lambda x: np.std(x), [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_ties_and_zeros_are_kinks(f: Callable[[Any], Any], x: list[float], value: list[float]) -> None:
+    d = mb.gradient(f, np.array(x), method="chain")
+    assert np.allclose(d.value, value)
+    met = [i for i in range(3) if d.status[i] is mb.Status.KINK]
+    sides = [mb.derivative(lambda t, i=i: f(np.array(x) + t * np.eye(3)[i]), 0.0, method="forward") for i in met]
+    assert met
+    assert all(abs(d.value[i] - side.value) <= d.error[i] + side.error for i, side in zip(met, sides, strict=True))
+    assert any("at a kink" in note.message for note in d.notes)
+
+
+@pytest.mark.parametrize(
+    ("f", "name"),
+    [
+        (lambda x: np.sum(np.where(x > 0, x, 0.0)), "np.greater"),
+        (lambda x: np.sum(np.floor(x) * x), "np.floor"),
+        (lambda x: np.sum(np.sign(x) + x), "np.sign"),
+        (lambda x: np.sum(x % 1.0), "np.remainder"),
+        (lambda x: np.sum((x + 1).astype(int) * x), "astype"),
+        (lambda x: np.sum(np.rint(x + 0.5) * x), "np.rint"),
+        (lambda x: x[0] if x[0] >= 0 else -x[0], "np.greater_equal"),
+    ],
+)
+def test_what_stands_at_a_jump_is_counted(f: Callable[[Any], Any], name: str) -> None:
+    there = mb.gradient(f, np.array([0.0, 1.3]), method="chain")
+    beside = mb.gradient(f, np.array([0.1, 1.3]), method="chain")
+    assert any(f"1 entry of {name} where it jumps" in note.message for note in there.notes)
+    assert not any("where it jumps" in note.message for note in beside.notes)
+
+
+def test_a_slope_of_0_before_an_infinite_one_is_not_0() -> None:
+    # what np.where leaves out counts for nothing; what a slope of 0 makes of it is unknown: here f is x, with slope 1
+    for f in (
+        lambda x: np.sum(np.where(x >= -1, np.cbrt(x) ** 3, 0.0)),
+        lambda x: np.where(x[1] > 0, np.sqrt(x[0]) ** 2, 7.0),
+    ):
+        d = mb.gradient(f, np.array([0.0, 1.0]), method="chain")
+        assert d.status[0] is mb.Status.NOT_FINITE
+        assert np.isnan(d.value[0])
+    d = mb.gradient(
+        lambda x: np.sum(np.where(x > 0, np.log(np.maximum(x, 0)), x)), np.array([-1.0, 2.0]), method="chain"
+    )
+    assert d.value.tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("add", [np.logaddexp, np.logaddexp2])
+def test_logaddexp_shares_one_slope_however_large_its_arguments_are(add: Any) -> None:
+    a = np.array([1e20, 3.0, -70.0, 1e-3, 1e6])
+    b = np.array([1e20, 5.0, 80.0, -1e-3, 1e6 + 1])
+    d = mb.gradient(lambda x: np.sum(add(x["a"], x["b"])), {"a": a, "b": b}, method=PLAIN)
+    base = np.exp(np.longdouble(1)) if add is np.logaddexp else np.longdouble(2)
+    truth = 1 / (1 + base ** (b.astype(np.longdouble) - a))
+    assert np.all(np.abs(d.value["a"] - truth) <= d.error["a"])
+    assert np.all(np.abs(d.value["b"] - (1 - truth)) <= d.error["b"])
+
+
+def test_weights_of_an_average_keep_its_axes() -> None:
+    weights = np.array([0.5, 1.0, 2.0])
+    recording = mb.chain.record(lambda x: np.average(x, axis=0, weights=weights, keepdims=True), X)
+    assert np.allclose(recording(X), np.average(X, axis=0, weights=weights, keepdims=True))
+
+
+def test_one_entry_that_bends_among_many_is_seen() -> None:
+    special = pytest.importorskip("scipy.special")
+    x = np.ones(20_000)
+    x[7] = 1e-6
+    _, slopes = mb.chain.value_and_gradient(lambda x: np.sum(special.gammaln(x)), x)
+    assert abs(slopes[7] / special.digamma(1e-6) - 1) < 1e-7

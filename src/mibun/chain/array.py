@@ -15,7 +15,7 @@ import numpy as np
 
 from mibun.chain.arguments import called
 from mibun.chain.refuse import Unrecorded, place, refusal
-from mibun.chain.tape import FUNCTIONS, UFUNCS, Branch, Node, Rule
+from mibun.chain.tape import FUNCTIONS, UFUNCS, Branch, Node, Rule, Tape
 from mibun.errors import InputError
 
 __all__ = ["Recorded", "apply", "branched", "constant", "plain", "recorded"]
@@ -35,7 +35,7 @@ def recorded(rule: Rule, inputs: tuple[Any, ...], value: Any, options: Any = Non
         if isinstance(given, Node):
             if tape is not given.tape:
                 if tape is not None:
-                    raise nested()
+                    raise nested(given.tape, tape)
                 tape = given.tape
             live = live or given.live
     assert tape is not None  # noqa: S101 (one input at least is recorded)
@@ -44,8 +44,12 @@ def recorded(rule: Rule, inputs: tuple[Any, ...], value: Any, options: Any = Non
     return node
 
 
-def nested() -> InputError:
+def nested(*tapes: Tape) -> InputError:
     """Make the error for two recordings that meet in one operation."""
+    if any(tape.closed for tape in tapes):
+        return refusal(
+            "a recorded array of an earlier recording, which has ended,", "f must not keep its arrays outside"
+        )
     return refusal(
         "a chain inside a chain, whose f uses a recorded array of the outer one,",
         'write mb.chain.hvp, or mb.hessian(..., method="chain"), for second derivatives',
@@ -109,7 +113,7 @@ def _ufunc(ufunc: np.ufunc, first: Any, second: Any) -> Any:
         tape = first.tape
         if type(second) is Recorded:
             if second.tape is not tape:
-                raise nested()
+                raise nested(tape, second.tape)
             node = Recorded(
                 ufunc(first.value, second.value), rule, (first, second), None, first.live or second.live, tape
             )

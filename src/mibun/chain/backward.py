@@ -85,7 +85,7 @@ def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
             return type(part)(map(settle, part))
         made = constant(part) if isinstance(part, list | tuple | np.ndarray | Number) else part
         if isinstance(made, Recorded) and made.tape is not tape:
-            raise nested()
+            raise nested(made.tape)
         parts.append(made)
         return value_in(made)
 

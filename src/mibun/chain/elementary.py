@@ -311,6 +311,23 @@ class Chosen(Kinked):
             give(right, g - part)
 
 
+class Hypot(Elementwise):
+    """The length of (a, b): at 0 it stands at a kink, whose slopes are 0 in the mean and at most 1."""
+
+    def __init__(self) -> None:
+        super().__init__(np.hypot, lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y))
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Do the same, and add the kink, or leave it out."""
+        super().pull_gap(node, g, gap, errors, give)
+        zero = node.value == 0
+        if np.any(zero):
+            node.tape.kink(node, np.count_nonzero(zero))
+            for given in node.inputs:
+                if isinstance(given, Node) and given.live and not node.tape.smooth:
+                    give(given, zero * (np.abs(g) + gap))
+
+
 def _share(a: Any, b: Any, y: Any) -> Any:
     return np.where(a == b, 0.5, a == y).astype(y.dtype)
 
@@ -365,7 +382,6 @@ UNARY: Final[dict[np.ufunc, Slope]] = {
 #: From a, b and f(a, b) to the slopes in a and in b.
 BINARY: Final[dict[np.ufunc, tuple[Slope, Slope]]] = {
     np.arctan2: (lambda a, b, y: _turn(b, a), lambda a, b, y: -_turn(a, b)),
-    np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
     np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
     np.fmod: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.trunc(a / b)),
     np.copysign: (lambda a, b, y: np.sign(a) * np.copysign(1.0, b), lambda a, b, y: np.zeros_like(y)),
@@ -407,6 +423,7 @@ for _ufunc, _power in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):  # not
         lambda a, b, y, power=_power: 1 / (1 + power(a - b)),
         floor=lambda slope, a, b: slope * (1 + np.abs(a - b)),
     )
+UFUNCS[np.hypot] = Hypot()
 UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
 UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
 UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)

@@ -168,6 +168,11 @@ class Tape:
         self.branches = [branch._replace(nodes=()) for branch in self.branches]
         self.append = _closed
 
+    @property
+    def closed(self) -> bool:
+        """Whether all nodes were let go."""
+        return self.append is _closed
+
     def kink(self, node: Node, count: Any) -> None:
         """Remember how many entries of a node stand at a kink."""
         self.kinks[id(node)] = node.rule.name, int(count)
