@@ -63,7 +63,8 @@ LEARN_LAYERS = (
 CHAIN_LAYERS = (
     ("refuse", "rounding"),
     ("tape",),
-    ("array", "bounds", "sampled", "verify"),
+    ("arguments", "bounds", "sampled", "verify"),
+    ("array",),
     ("elementary", "local", "linear"),
     ("moving",),
     ("selecting", "products", "composed", "norms", "algebra", "ufuncs", "user"),

@@ -237,7 +237,7 @@ def test_it_can_be_printed_and_asked_like_an_array() -> None:
 
 
 def test_unknown_attributes_are_attribute_errors() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'tobytes'"):
+    with pytest.raises(AttributeError, match=r"x\.tobytes of a recorded array .* at test_refusals\.py"):
         mb.gradient(lambda x: x.tobytes(), X, method="chain")
 
 

@@ -389,10 +389,14 @@ def eigenvalues(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
 
 
 @handles(np.linalg.svd)
-def singular(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def singular(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """Give singular values, from the eigenvalues of [[0, A], [A^T, 0]], which are they and their negatives."""
     if compute_uv:
         raise refusal("np.linalg.svd with vectors", "use compute_uv=False, or np.linalg.eigh of a.T @ a")
+    if a.ndim != 2:
+        raise refusal(
+            "np.linalg.svd of several matrices", "call it for one after the other, and np.stack what it gives"
+        )
     m, n = a.shape
     above = FUNCTIONS[np.concatenate]([np.zeros((m, m)), a], 1)
     below = FUNCTIONS[np.concatenate]([a.T, np.zeros((n, n))], 1)
@@ -414,7 +418,7 @@ def power(a: Any, n: int) -> Any:
 
 
 @handles(np.linalg.multi_dot)
-def multiplied(arrays: Any, *, out: Any = None) -> Any:
+def multiplied(arrays: Any) -> Any:
     """Multiply matrices, from left to right."""
     found, *others = arrays
     for other in others:
@@ -423,12 +427,13 @@ def multiplied(arrays: Any, *, out: Any = None) -> Any:
 
 
 @handles(np.linalg.pinv)
-def pseudo_inverse(a: Any, *args: Any, **options: Any) -> Any:
+def pseudo_inverse(a: Any) -> Any:
     """Give the inverse of a matrix of full rank from the left or the right."""
-    turned = a.T
-    if a.shape[0] >= a.shape[1]:
-        return np.matmul(inverted(np.matmul(turned, a)), turned)
-    return np.matmul(turned, inverted(np.matmul(a, turned)))
+    turned, tall = a.mT, a.shape[-2] >= a.shape[-1]
+    square = np.matmul(turned, a) if tall else np.matmul(a, turned)
+    if np.any(np.linalg.matrix_rank(square.value) < square.shape[-1]):
+        raise refusal("np.linalg.pinv of a matrix that has not full rank", "there it jumps, and has no derivative")
+    return np.matmul(inverted(square), turned) if tall else np.matmul(turned, inverted(square))
 
 
 @handles(np.linalg.lstsq)

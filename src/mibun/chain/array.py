@@ -13,8 +13,9 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from mibun.chain.refuse import place, refusal
-from mibun.chain.tape import FUNCTIONS, UFUNCS, Branch, Node, Rule
+from mibun.chain.arguments import called
+from mibun.chain.refuse import Unrecorded, place, refusal
+from mibun.chain.tape import FUNCTIONS, UFUNCS, Branch, Node, Rule, Tape
 from mibun.errors import InputError
 
 __all__ = ["Recorded", "apply", "branched", "constant", "plain", "recorded"]
@@ -34,7 +35,7 @@ def recorded(rule: Rule, inputs: tuple[Any, ...], value: Any, options: Any = Non
         if isinstance(given, Node):
             if tape is not given.tape:
                 if tape is not None:
-                    raise nested()
+                    raise nested(given.tape, tape)
                 tape = given.tape
             live = live or given.live
     assert tape is not None  # noqa: S101 (one input at least is recorded)
@@ -43,8 +44,12 @@ def recorded(rule: Rule, inputs: tuple[Any, ...], value: Any, options: Any = Non
     return node
 
 
-def nested() -> InputError:
+def nested(*tapes: Tape) -> InputError:
     """Make the error for two recordings that meet in one operation."""
+    if any(tape.closed for tape in tapes):
+        return refusal(
+            "a recorded array of an earlier recording, which has ended,", "f must not keep its arrays outside"
+        )
     return refusal(
         "a chain inside a chain, whose f uses a recorded array of the outer one,",
         'write mb.chain.hvp, or mb.hessian(..., method="chain"), for second derivatives',
@@ -108,7 +113,7 @@ def _ufunc(ufunc: np.ufunc, first: Any, second: Any) -> Any:
         tape = first.tape
         if type(second) is Recorded:
             if second.tape is not tape:
-                raise nested()
+                raise nested(tape, second.tape)
             node = Recorded(
                 ufunc(first.value, second.value), rule, (first, second), None, first.live or second.live, tape
             )
@@ -136,7 +141,7 @@ def _binary(ufunc: np.ufunc) -> tuple[Callable[..., Any], Callable[..., Any], Ca
         if self.shape == ():  # a number: it is replaced, as it is in NumPy
             return _ufunc(ufunc, self, other)
         symbol = SYMBOLS[ufunc]
-        raise refusal(f"{symbol}= into a recorded array", f"write a = a {symbol} b, which makes a new one")
+        raise self._refused(f"{symbol}= into a recorded array", f"write a = a {symbol} b, which makes a new one")
 
     return forward, reflected, in_place
 
@@ -195,12 +200,12 @@ class Recorded(Node):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if options:
-            _refuse_options(ufunc, options)
+            self._check_options(ufunc, options)
         if method != "__call__":
-            return FUNCTIONS[np.ufunc.reduce](ufunc, method, inputs, options)
+            return self._heard(FUNCTIONS[np.ufunc.reduce], ufunc, method, inputs, options)
         rule = UFUNCS.get(ufunc)
         if rule is None:
-            return FUNCTIONS[np.ufunc](ufunc, inputs)
+            return self._heard(FUNCTIONS[np.ufunc], ufunc, inputs)
         if len(inputs) == 2:
             return _ufunc(ufunc, *inputs)
         node = Recorded(ufunc(self.value), rule, (self,), None, self.live and not rule.flat, self.tape)
@@ -208,22 +213,48 @@ class Recorded(Node):
         return node
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        handler = FUNCTIONS.get(function)
-        if handler is None:
+        if function not in FUNCTIONS:
             name = f"{getattr(function, '__module__', 'np')}.{function.__name__}".replace("numpy", "np")
             raise self._refused(name, "write it with functions that the tape knows: mb.chain.known() lists them")
+        return self._called(function, *inputs, **options)
+
+    def _called(self, function: Any, *inputs: Any, **options: Any) -> Any:
+        return self._heard(called, function, inputs, options)
+
+    def _heard(self, handler: Callable[..., Any], *inputs: Any) -> Any:
+        """Call a handler, and remember what it refuses: f, or what it calls, may catch it."""
         try:
-            return handler(*inputs, **options)
+            return handler(*inputs)
         except InputError as reason:
             self.tape.refused = reason
             raise
+
+    def _check_options(self, ufunc: np.ufunc, options: dict[str, Any]) -> None:
+        """Refuse out= and where=, which write into an array, dtype= and the like; the rest changes no value."""
+        name = f"np.{ufunc.__name__}"
+        if any(target is not None for target in options.pop("out", ())):
+            raise self._refused(
+                f"{name}(..., out=...) or an operator such as +=, which writes a recorded array into another one,",
+                f"write a = {name}(...), which makes a new one",
+            )
+        if options.pop("where", True) is not True:
+            raise self._refused(f"{name}(..., where=...)", "write np.where(condition, ..., ...)")
+        if options.pop("dtype", None) is not None:
+            raise self._refused(f"{name}(..., dtype=...)", "write .astype(...) behind it")
+        for one in ("signature", "sig", "axes", "extobj") + (("axis", "keepdims") if ufunc.signature else ()):
+            if options.pop(one, None) is not None:
+                raise self._refused(f"{name}(..., {one}=...)", "leave it out")
+        for harmless in ("casting", "order", "subok"):
+            options.pop(harmless, None)
 
     def __getattr__(self, name: str) -> Any:
         # np.sin of an array of objects, as np.array([x[0], x[1]]) makes one, calls x[0].sin()
         ufunc = getattr(np, name, None)
         if isinstance(ufunc, np.ufunc) and ufunc.nin == 1:
             return lambda: ufunc(self)
-        raise AttributeError(f"'ndarray' object has no attribute {name!r}, or the tape does not know it")
+        if hasattr(np.ndarray, name):
+            raise Unrecorded(str(refusal(f"x.{name} of a recorded array", "write it with NumPy's functions")))
+        raise AttributeError(f"'ndarray' object has no attribute {name!r}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -277,9 +308,9 @@ class Recorded(Node):
         return FUNCTIONS[np.swapaxes](self, -1, -2)
 
     @property
-    def flat(self) -> Iterator[Any]:
+    def flat(self) -> Any:
         """All entries, one by one."""
-        return iter(self.ravel())
+        return FUNCTIONS[np.ravel](self)
 
     def __len__(self) -> int:
         return len(self.value)
@@ -394,9 +425,9 @@ class Recorded(Node):
         """Permute the axes."""
         return FUNCTIONS[np.transpose](self, (axes[0] if len(axes) == 1 else axes) or None)
 
-    def dot(self, other: Any) -> Any:
+    def dot(self, *args: Any, **options: Any) -> Any:
         """Multiply as np.dot does."""
-        return FUNCTIONS[np.dot](self, other)
+        return self._called(np.dot, self, *args, **options)
 
     def fill(self, *args: Any, **options: Any) -> NoReturn:
         """Write into the array: refused."""
@@ -426,7 +457,7 @@ def _reflected(ufunc: np.ufunc) -> Any:
 
 def _as_method(name: str) -> Any:
     function = getattr(np, name)
-    return lambda self, *args, **options: FUNCTIONS[function](self, *args, **options)
+    return lambda self, *args, **options: self._called(function, self, *args, **options)
 
 
 COMPARISONS: Final[dict[str, np.ufunc]] = {
@@ -454,19 +485,3 @@ for _name in METHODS:
     setattr(Recorded, _name, _as_method(_name))
 Recorded.flatten = _as_method("ravel")  # type: ignore[attr-defined]
 Recorded.conj = Recorded.conjugate = Recorded.copy  # type: ignore[attr-defined]
-
-
-def _refuse_options(ufunc: np.ufunc, options: dict[str, Any]) -> None:
-    """Refuse out= and where=, which write into an array, and dtype=; everything else changes no value."""
-    name = f"np.{ufunc.__name__}"
-    if any(target is not None for target in options.pop("out", ())):
-        raise refusal(
-            f"{name}(..., out=...) or an operator such as +=, which writes a recorded array into another one,",
-            f"write a = {name}(...), which makes a new one",
-        )
-    if options.pop("where", True) is not True:
-        raise refusal(f"{name}(..., where=...)", "write np.where(condition, ..., ...)")
-    if options.pop("dtype", None) is not None:
-        raise refusal(f"{name}(..., dtype=...)", "write .astype(...) behind it")
-    for harmless in ("casting", "order", "subok"):
-        options.pop(harmless, None)

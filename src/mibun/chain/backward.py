@@ -10,8 +10,8 @@ import numpy as np
 
 from mibun.chain import algebra, composed, elementary, linear, moving, norms, products, selecting, ufuncs  # noqa: F401 (rules)
 from mibun.chain.array import Recorded, constant, nested
-from mibun.chain.bounds import Errors, errors_of, pull_back_with_bounds
-from mibun.chain.tape import FUNCTIONS, UFUNCS, Node, Tape, give, nothing
+from mibun.chain.bounds import Careful, Errors, errors_of, pull_back_with_bounds
+from mibun.chain.tape import FUNCTIONS, UFUNCS, Node, Tape, give, marked, nothing
 from mibun.errors import InputError
 from mibun.evaluate.serial import located, shown
 from mibun.structure import Structure
@@ -85,7 +85,7 @@ def _results(result: Any, tape: Tape) -> tuple[Structure, list[Any]]:
             return type(part)(map(settle, part))
         made = constant(part) if isinstance(part, list | tuple | np.ndarray | Number) else part
         if isinstance(made, Recorded) and made.tape is not tape:
-            raise nested()
+            raise nested(made.tape)
         parts.append(made)
         return value_in(made)
 
@@ -132,18 +132,23 @@ def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = 
         off = errors_of(tape.nodes) if errors else None
         for cotangent in cotangents:
             one = _once(record, cotangent, off, keep)
-            if keep and tape.chooses and not one.finite:
-                one = _once(record, cotangent, off, keep, careful=True)
+            careful = nothing if keep and tape.chooses and not one.finite else None
+            if careful is not None:
+                one = _once(record, cotangent, off, keep, careful)
+                traces = _once(record, cotangent, None, keep, marked).values
+                one.values[:] = [
+                    np.where(np.isfinite(trace), v, np.nan) for v, trace in zip(one.values, traces, strict=True)
+                ]
             if errors and tape.kinks:
                 tape.smooth = True  # where the bound is less without kinks, one is felt
-                one = one._replace(smooth=_once(record, cotangent, off, keep, careful=tape.chooses).errors)
+                one = one._replace(smooth=_once(record, cotangent, off, keep, careful).errors)
                 tape.smooth = False
             found.append(one)
     tape.close()
     return found
 
 
-def _once(record: Taped, cotangent: Any, off: Errors | None, keep: bool, careful: bool = False) -> Pulled:
+def _once(record: Taped, cotangent: Any, off: Errors | None, keep: bool, careful: Careful = None) -> Pulled:
     """Walk back once, with bounds where the errors of the values are known."""
     _seed(record, cotangent)
     gaps: Errors = {}
@@ -154,15 +159,18 @@ def _once(record: Taped, cotangent: Any, off: Errors | None, keep: bool, careful
     return _collected(record.leaves, gaps, off is not None)
 
 
-def pull_back(nodes: list[Node], keep: bool, careful: bool = False) -> None:
-    """Walk back, and leave in each leaf its cotangent; None where it is not reached."""
+def pull_back(nodes: list[Node], keep: bool, careful: Careful = None) -> None:
+    """Walk back, and leave in each leaf its cotangent; None where it is not reached.
+
+    With `careful`, that is asked what a cotangent of 0 becomes where a slope is not finite.
+    """
     for node in reversed(nodes) if keep else _taken(nodes):
         g = node.cotangent
         if g is not None:
             node.cotangent = None
             node.owned = False
-            if careful and node.rule.entrywise:
-                node.rule.pull(node, g, lambda given, part, g=g: give(given, nothing(g, part)))
+            if careful is not None and node.rule.entrywise:
+                node.rule.pull(node, g, lambda given, part, g=g: give(given, careful(g, part)))
             else:
                 node.rule.pull(node, g, give)
 

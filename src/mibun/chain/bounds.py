@@ -5,18 +5,20 @@ Stability of Numerical Algorithms", section 3.3); back, each cotangent gets one:
 rounding and because their arguments are off, and the rounding of every product and sum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from mibun.chain.rounding import rounding_unit, unit_of
-from mibun.chain.tape import Array, Node, give, nothing, unbroadcast
+from mibun.chain.tape import Array, Node, give, unbroadcast
 
-__all__ = ["Errors", "errors_of", "pull_back_with_bounds"]
+__all__ = ["Careful", "Errors", "errors_of", "pull_back_with_bounds"]
 
 #: By the place of a node in memory.
 Errors = dict[int, Array]
+#: From a cotangent and what a rule made of it to what is passed on.
+Careful = Callable[[Any, Any], Any] | None
 
 
 def errors_of(nodes: Sequence[Node]) -> Errors:
@@ -30,7 +32,7 @@ def errors_of(nodes: Sequence[Node]) -> Errors:
     return errors
 
 
-def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors, careful: bool = False) -> None:
+def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors, careful: Careful = None) -> None:
     """Walk back with bounds beside the cotangents; those of the leaves are left in `gaps`, their cotangents in them.
 
     With `careful`, a cotangent of 0 stays 0 where a slope is not finite.
@@ -43,8 +45,8 @@ def pull_back_with_bounds(nodes: Sequence[Node], errors: Errors, gaps: Errors, c
         if part.shape != shape and part.size > node.value.size:
             terms = part.size // max(1, node.value.size)
             rounding = rounding_unit(part.dtype, terms) * unbroadcast(np.abs(part), shape)
-        if careful and rule.entrywise:
-            part = nothing(g, part)
+        if careful is not None and rule.entrywise:
+            part = careful(g, part)
         give(node, part)
         if sofar is not None:
             again = unit_of(part) * np.abs(node.cotangent)

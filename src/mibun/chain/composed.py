@@ -23,22 +23,14 @@ def _count(a: Any, axis: Any) -> int:
     return math.prod(shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def _only(name: str, options: dict[str, Any]) -> None:
-    """Refuse options that change values."""
-    for key, given in options.items():
-        if key in ("where", "initial", "weights") and given is not np._NoValue and given is not None:
-            raise refusal(f"{name}({key}=...)", "write np.where, or the product, inside")
-
-
-@handles(np.mean, np.nanmean)
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+@handles(np.mean)
+def mean(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Give the mean."""
-    _only("np.mean", rest)
     return FUNCTIONS[np.sum](a, axis, keepdims=keepdims) / _count(a, axis)
 
 
 @handles(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: Any = False) -> Any:
+def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Any:
     """Give the weighed mean."""
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
@@ -47,27 +39,25 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         shape = [1] * np.ndim(value_of(a))
         shape[axis] = -1
         weights = np.reshape(weights, shape)
-    total = np.sum(weights, axis, keepdims=bool(keepdims) and keepdims is not np._NoValue)
-    if np.shape(value_of(weights)) != np.shape(value_of(a)) and axis is not None:
-        total = np.sum(weights * np.ones(np.shape(value_of(a))), axis)
-    return np.sum(a * weights, axis, keepdims=bool(keepdims) and keepdims is not np._NoValue) / total
+    weights = np.broadcast_to(weights, np.shape(value_of(a)))
+    keep = keepdims is True
+    return np.sum(a * weights, axis, keepdims=keep) / np.sum(weights, axis, keepdims=keep)
 
 
 @handles(np.var)
-def variance(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **rest: Any
-) -> Any:
+def variance(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *, correction: Any = None) -> Any:
     """Give the variance."""
-    _only("np.var", rest)
-    ddof = rest.get("correction", np._NoValue) if rest.get("correction", np._NoValue) is not np._NoValue else ddof
+    ddof = ddof if correction is None or correction is np._NoValue else correction
     apart = a - mean(a, axis, keepdims=True)
     return FUNCTIONS[np.sum](np.square(apart), axis, keepdims=keepdims) / (_count(a, axis) - ddof)
 
 
 @handles(np.std)
-def deviation(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, **rest: Any) -> Any:
-    """Give the standard deviation."""
-    return np.sqrt(variance(a, axis, ddof=ddof, **rest))
+def deviation(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, *, correction: Any = None) -> Any:
+    """Give the standard deviation: a norm, which has a kink where all entries are equal."""
+    ddof = ddof if correction is None or correction is np._NoValue else correction
+    long = FUNCTIONS[np.linalg.norm](a - mean(a, axis, keepdims=True), None, axis, keepdims is True)
+    return long / np.sqrt(np.float64(_count(a, axis) - ddof)).astype(a.dtype)
 
 
 class Accumulated(Linear):
@@ -92,7 +82,7 @@ CUMSUM: Final = Accumulated()
 
 
 @handles(np.cumsum)
-def accumulated(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+def accumulated(a: Any, axis: Any = None) -> Any:
     """Sum up along an axis."""
     if axis is None:
         a, axis = FUNCTIONS[np.ravel](a), 0
@@ -100,9 +90,8 @@ def accumulated(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) ->
 
 
 @handles(np.prod)
-def product(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+def product(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Multiply along axes, in halves: right where entries are 0, and for all but one of them."""
-    _only("np.prod", rest)
     keep = bool(keepdims) and keepdims is not np._NoValue
     axes = (
         tuple(range(a.ndim))
@@ -113,6 +102,8 @@ def product(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdi
     rest_axes = [i for i in range(a.ndim) if i not in axes]
     flat = FUNCTIONS[np.transpose](a, [*axes, *rest_axes])
     flat = FUNCTIONS[np.reshape](flat, (_count(a, axes), *(a.shape[i] for i in rest_axes)))
+    if not flat.shape[0]:
+        return np.ones(kept if keep else [a.shape[i] for i in rest_axes], a.dtype)[()]
     while flat.shape[0] > 1:
         half = flat.shape[0] // 2
         pairs = flat[:half] * flat[half : 2 * half]
@@ -122,11 +113,13 @@ def product(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdi
 
 
 @handles(np.cumprod)
-def multiplied(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+def multiplied(a: Any, axis: Any = None) -> Any:
     """Multiply up along an axis, entry by entry: right where entries are 0."""
     if axis is None:
         a, axis = FUNCTIONS[np.ravel](a), 0
     ahead = FUNCTIONS[np.moveaxis](a, axis, 0)
+    if not a.size:
+        return a
     parts = [ahead[0]]
     for i in range(1, ahead.shape[0]):
         parts.append(parts[-1] * ahead[i])
@@ -228,10 +221,10 @@ def interpolated(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, 
 
 
 @handles(np.cov)
-def covariance(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, **rest: Any) -> Any:
+def covariance(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Any:
     """Give covariances."""
-    if y is not None or any(value is not None for value in rest.values()):
-        raise refusal("np.cov with y or weights", "write the product of the centred data")
+    if y is not None:
+        raise refusal("np.cov with y", "write the product of the centred data")
     m = np.atleast_2d(m)
     m = m if rowvar or m.shape[0] == 1 else m.T
     apart = m - mean(m, 1, keepdims=True)
@@ -240,7 +233,7 @@ def covariance(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, d
 
 
 @handles(np.corrcoef)
-def correlations(x: Any, y: Any = None, rowvar: bool = True, **rest: Any) -> Any:
+def correlations(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     """Give correlations."""
     found = covariance(x, y, rowvar)
     sizes = np.sqrt(np.diagonal(found))
@@ -250,19 +243,23 @@ def correlations(x: Any, y: Any = None, rowvar: bool = True, **rest: Any) -> Any
 @handles(np.polyval)
 def polynomial(p: Any, x: Any) -> Any:
     """Evaluate a polynomial by Horner's rule."""
-    p = constant(p)
-    y = 0.0 * x
+    p, x = constant(p), constant(x)
+    y = np.multiply(0.0, x)
     for i in range(len(p)):
         y = y * x + p[i]
     return y
 
 
 @handles(np.nansum)
-def sum_of_numbers(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **r: Any
-) -> Any:
+def sum_of_numbers(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Sum what is not nan."""
     return FUNCTIONS[np.sum](np.where(np.isnan(a), 0.0, a), axis, keepdims=keepdims)
+
+
+@handles(np.nanmean)
+def mean_of_numbers(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """Give the mean of what is not nan."""
+    return sum_of_numbers(a, axis, keepdims) / FUNCTIONS[np.sum](~np.isnan(a), axis, keepdims=keepdims)
 
 
 class Cast(Linear):
@@ -302,7 +299,10 @@ class FlatCast(Rule):
         return values[0].astype(options)
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
-        """Give none: the value is taken as it is."""
+        """Give none: the value is taken as it is; and count the entries at which it jumps."""
+        (x,) = (given.value for given in node.inputs)
+        if x.dtype.kind == "f":
+            node.tape.edge(node, x == 0 if node.options.kind == "b" else (x == np.rint(x)) & (x != 0))
         return None
 
 

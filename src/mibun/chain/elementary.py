@@ -20,13 +20,12 @@ to the last digit; `tests/chain/test_elementary.py` compares it with the quotien
 Linear and bilinear ones (add, multiply) need no step: their quotient is the same at every h.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from mibun.chain.rounding import magnified, times, unit_of
+from mibun.chain.rounding import magnified, times, underflow, unit_of
 from mibun.chain.tape import UFUNCS, Give, Node, Rule, value_of
 
 __all__ = ["STEP", "Elementwise", "Flat", "Slope"]
@@ -48,7 +47,7 @@ class Elementwise(Rule):
     slopes : callables
         One for each input: from the values of all inputs and that of the result to the slope in this input.
     floor : callable, optional
-        From the same to a size: the slope is known to a few half-ulps of it. Default: the size of the slope itself.
+        From a slope and the inputs to a size, of which the slope is off by a few half-ulps. Default: that of the slope.
     """
 
     entrywise = True
@@ -91,9 +90,9 @@ class Elementwise(Rule):
             if isinstance(given, Node) and given.live:
                 slope = self._slope(place, values, node.value)
                 off = self._drift(place, values, errors, slope)
-                floor = np.abs(slope) if self.floor is None else self.floor(*values, node.value)
+                floor = np.abs(slope if self.floor is None else self.floor(slope, *values))
                 off = off + self.rounded * unit_of(node.value) * floor
-                give(given, times(np.abs(slope), gap) + times(off, np.abs(g) + gap))
+                give(given, times(np.abs(slope), gap) + times(off, np.abs(g) + gap) + underflow(g))
 
     def _slope(self, place: int, values: Sequence[Any], result: Any) -> Any:
         slope = self.slopes[place]
@@ -179,7 +178,7 @@ class Product(Elementwise):
         size, unit = np.abs(g), unit_of(node.value)
         for place, given in enumerate(node.inputs):
             if isinstance(given, Node) and given.live:
-                total = times(gap + unit * size, values[1 - place])
+                total = times(gap + unit * size, values[1 - place]) + underflow(g)
                 other = errors[1 - place]
                 give(given, total if other is None else total + times(size + gap, other))
 
@@ -200,7 +199,7 @@ class Quotient(Elementwise):
     def pull(self, node: Node, g: Any, give: Give) -> None:
         """Divide by the divisor; and again, times the quotient."""
         above, below = node.inputs
-        part = g / (below.value if isinstance(below, Node) else below)
+        part = np.true_divide(g, below.value if isinstance(below, Node) else below)
         if isinstance(above, Node) and above.live:
             give(above, part)
         if isinstance(below, Node) and below.live:
@@ -213,8 +212,20 @@ class Flat(Elementwise):
     flat = True
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
-        """Give none: the value is taken as it is."""
+        """Give none: the value is taken as it is; and count the entries at which it jumps."""
+        edge = EDGES.get(self.ufunc)
+        if edge is not None:
+            node.tape.edge(node, edge(*map(value_of, node.inputs)))
         return None
+
+
+class Jumping(Elementwise):
+    """A ufunc with slopes, and jumps between them: remainders."""
+
+    def lost(self, node: Node, errors: Sequence[Any]) -> Any:
+        """Do the same, and bound the rest as elsewhere."""
+        node.tape.edge(node, EDGES[self.ufunc](*map(value_of, node.inputs)))
+        return super().lost(node, errors)
 
 
 class Power(Elementwise):
@@ -300,6 +311,23 @@ class Chosen(Kinked):
             give(right, g - part)
 
 
+class Hypot(Elementwise):
+    """The length of (a, b): at 0 it stands at a kink, whose slopes are 0 in the mean and at most 1."""
+
+    def __init__(self) -> None:
+        super().__init__(np.hypot, lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y))
+
+    def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
+        """Do the same, and add the kink, or leave it out."""
+        super().pull_gap(node, g, gap, errors, give)
+        zero = node.value == 0
+        if np.any(zero):
+            node.tape.kink(node, np.count_nonzero(zero))
+            for given in node.inputs:
+                if isinstance(given, Node) and given.live and not node.tape.smooth:
+                    give(given, zero * (np.abs(g) + gap))
+
+
 def _share(a: Any, b: Any, y: Any) -> Any:
     return np.where(a == b, 0.5, a == y).astype(y.dtype)
 
@@ -308,15 +336,28 @@ def _hypot_slope(a: Any, y: Any) -> Any:
     return np.divide(a, y, out=np.zeros_like(y), where=y != 0) if np.ndim(y) else (a / y if y else y)
 
 
-TWO, TEN = math.log(2.0), math.log(10.0)
+def _turn(a: Any, b: Any) -> Any:
+    """Give a / (a^2 + b^2), where a square may be too large or too small for a float."""
+    long = np.hypot(a, b)
+    return np.true_divide(np.true_divide(a, long), long)
+
+
+TWO, TEN, PI = np.log(np.longdouble(2)), np.log(np.longdouble(10)), 4 * np.arctan(np.longdouble(1))
+
+
+def _short(number: Any, y: Any) -> Any:
+    """Give a constant as a float, unless more digits are asked for."""
+    return number if y.dtype == np.longdouble else float(number)
+
+
 #: From z and f(z) to the slope.
 UNARY: Final[dict[np.ufunc, Slope]] = {
     np.exp: lambda x, y: y,
-    np.exp2: lambda x, y: y * TWO,
+    np.exp2: lambda x, y: y * _short(TWO, y),
     np.expm1: lambda x, y: np.exp(x),
     np.log: lambda x, y: 1 / x,
-    np.log2: lambda x, y: (1 / TWO) / x,
-    np.log10: lambda x, y: (1 / TEN) / x,
+    np.log2: lambda x, y: _short(1 / TWO, y) / x,
+    np.log10: lambda x, y: _short(1 / TEN, y) / x,
     np.log1p: lambda x, y: 1 / (1 + x),
     np.sqrt: lambda x, y: 0.5 / y,
     np.cbrt: lambda x, y: 1 / (3 * y * y),
@@ -333,17 +374,14 @@ UNARY: Final[dict[np.ufunc, Slope]] = {
     np.arcsinh: lambda x, y: 1 / np.hypot(1, x),
     np.arccosh: lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)),
     np.arctanh: lambda x, y: 1 / ((1 - x) * (1 + x)),
-    np.degrees: lambda x, y: 180 / math.pi,
-    np.rad2deg: lambda x, y: 180 / math.pi,
-    np.radians: lambda x, y: math.pi / 180,
-    np.deg2rad: lambda x, y: math.pi / 180,
+    np.degrees: lambda x, y: _short(180 / PI, y),
+    np.rad2deg: lambda x, y: _short(180 / PI, y),
+    np.radians: lambda x, y: _short(PI / 180, y),
+    np.deg2rad: lambda x, y: _short(PI / 180, y),
 }
 #: From a, b and f(a, b) to the slopes in a and in b.
 BINARY: Final[dict[np.ufunc, tuple[Slope, Slope]]] = {
-    np.logaddexp: (lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y)),
-    np.logaddexp2: (lambda a, b, y: np.exp2(a - y), lambda a, b, y: np.exp2(b - y)),
-    np.arctan2: (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
-    np.hypot: (lambda a, b, y: _hypot_slope(a, y), lambda a, b, y: _hypot_slope(b, y)),
+    np.arctan2: (lambda a, b, y: _turn(b, a), lambda a, b, y: -_turn(a, b)),
     np.remainder: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.floor_divide(a, b)),
     np.fmod: (lambda a, b, y: np.ones_like(y), lambda a, b, y: -np.trunc(a / b)),
     np.copysign: (lambda a, b, y: np.sign(a) * np.copysign(1.0, b), lambda a, b, y: np.zeros_like(y)),
@@ -357,15 +395,39 @@ FLAT: Final = """
     left_shift right_shift bitwise_count
 """.split()  # noqa: SIM905 (one line for each would hide the tables)
 
+#: From the inputs of a ufunc to where it jumps.
+EDGES: Final[dict[np.ufunc, Callable[..., Any]]] = {
+    **dict.fromkeys((np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal), np.equal),
+    **dict.fromkeys((np.floor, np.ceil), lambda x: x == np.rint(x)),
+    np.trunc: lambda x: (x == np.rint(x)) & (x != 0),
+    np.rint: lambda x: np.abs(x - np.trunc(x)) == 0.5,
+    **dict.fromkeys((np.sign, np.signbit, np.logical_not), lambda x: np.equal(x, 0)),
+    **dict.fromkeys((np.logical_and, np.logical_or, np.logical_xor), lambda a, b: np.equal(a, 0) | np.equal(b, 0)),
+    **dict.fromkeys((np.floor_divide, np.remainder), lambda a, b: np.remainder(a, b) == 0),
+    np.fmod: lambda a, b: (np.fmod(a, b) == 0) & (np.not_equal(a, 0)),
+    np.heaviside: lambda a, b: np.equal(a, 0),
+    np.copysign: lambda a, b: np.equal(b, 0),
+}
+
 UFUNCS.update({ufunc: Unary(ufunc, slope) for ufunc, slope in UNARY.items()})
-UFUNCS.update({ufunc: Elementwise(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
+UFUNCS.update({ufunc: (Jumping if ufunc in EDGES else Elementwise)(ufunc, *slopes) for ufunc, slopes in BINARY.items()})
 UFUNCS.update({getattr(np, name): Flat(getattr(np, name)) for name in FLAT if hasattr(np, name)})
 UFUNCS.update({ufunc: Chosen(ufunc) for ufunc in (np.maximum, np.minimum, np.fmax, np.fmin)})
 UFUNCS.update({ufunc: Absolute(ufunc) for ufunc in (np.absolute, np.fabs)})
 UFUNCS.update({ufunc: Power(ufunc) for ufunc in (np.power, np.float_power)})
-UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: 1 - y * y, floor=lambda x, y: 1.0)
+UFUNCS[np.tanh] = Unary(np.tanh, lambda x, y: 1 - y * y, floor=lambda slope, x: 1.0)
+for _ufunc, _power in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):  # not exp(a - y): y may have lost b
+    UFUNCS[_ufunc] = Elementwise(
+        _ufunc,
+        lambda a, b, y, power=_power: 1 / (1 + power(b - a)),
+        lambda a, b, y, power=_power: 1 / (1 + power(a - b)),
+        floor=lambda slope, a, b: slope * (1 + np.abs(a - b)),
+    )
+UFUNCS[np.hypot] = Hypot()
 UFUNCS[np.negative], UFUNCS[np.positive] = Signed(np.negative, -1), Signed(np.positive, 1)
 UFUNCS[np.conjugate] = Signed(np.conjugate, 1)
 UFUNCS[np.add], UFUNCS[np.subtract] = Signed(np.add, 1, 1), Signed(np.subtract, 1, -1)
 UFUNCS[np.multiply] = Product(np.multiply, lambda a, b, y: b, lambda a, b, y: a)
-UFUNCS[np.true_divide] = Quotient(np.true_divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b)
+UFUNCS[np.true_divide] = Quotient(
+    np.true_divide, lambda a, b, y: np.true_divide(1, b), lambda a, b, y: np.true_divide(-y, b)
+)

@@ -102,10 +102,10 @@ def spread(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 @handles(np.sum)
-def add_all(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+def add_all(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Sum over axes."""
     options = axis, keepdims is not np._NoValue and bool(keepdims)
-    return recorded(SUM, (x,), SUM.forward(options, x.value), options)
+    return recorded(SUM, (a,), SUM.forward(options, a.value), options)
 
 
 class Matmul(Rule):

@@ -59,13 +59,15 @@ def slope(f: Values, z: Array, y: Array | None = None) -> Array:
     few = z.size <= FEW
     above, below, _ = sides(z, WIDE if few else STEP)
     high, low = f(above), f(below)
+    rise = high - low
     if y is not None:
-        some = slice(None, None, 1 + z.size // FEW)  # for many, some tell enough
-        up, down, middle = (part.reshape(-1)[some] for part in (high, low, y))
-        bend = np.abs(up + down - 2 * middle).max(initial=0.0)
-        if bend > (BEND_WIDE if few else BEND) * np.abs(up - down).max(initial=0.0):
+        bend = high + low
+        bend -= y
+        bend -= y
+        largest = max(rise.max(initial=0.0), -rise.min(initial=0.0))
+        if not np.abs(bend).max(initial=0.0) <= (BEND_WIDE if few else BEND) * largest:  # nor nan
             return slope_and_error(f, z, y).slope
-    near = (high - low) / (above - below)
+    near = rise / (above - below)
     if not few:
         return np.asarray(near)
     above, below, _ = sides(z, 2 * WIDE)
@@ -126,7 +128,7 @@ def _extrapolated(f: Values, z: Array, y: Array, width: float) -> Found:
     value = (16 * near - far) / 15
     # of an even part a h + b h^3 + c h^5 nothing is left but c; half the jump of a slope is counted 7 times
     kink = np.abs((even[2] - 2 * even[1]) - 8 * (even[1] - 2 * even[0])) / 7
-    floor = ROUNDED * UNIT * (np.abs(y) + h * np.abs(value)) / h
+    floor = ROUNDED * UNIT * (np.abs(y) + (h + np.abs(z)) * np.abs(value)) / h  # of values, and of what they are of
     error = np.abs(value - near) + 2 * kink + floor
     curvature = np.abs(8 * even[0] - even[1]) / (3 * h)
     return Found(value, np.where(np.isnan(error), np.inf, error), curvature, np.zeros(np.shape(z), bool))

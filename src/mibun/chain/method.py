@@ -48,7 +48,8 @@ def derivative_of(asked: Asked) -> Derivative:
         )
     (found,) = pulled(asked.record, [np.ones(1)], wish.errors)
     fx = float(_flat(asked.record)[0])
-    return _result(asked, [found], None, _verify(asked, found, np.ones(1)), fx)
+    one = np.ones(1)
+    return _result(asked, [found], [one], None, _verify(asked, found, one), fx)
 
 
 def chain_vjp(f: Callable[[Any], Any], x: Any, cotangent: Any, wish: Wish) -> Derivative:
@@ -60,7 +61,7 @@ def chain_vjp(f: Callable[[Any], Any], x: Any, cotangent: Any, wish: Wish) -> De
         raise InputError(f"cotangent is {cotangent!r}; expected finite numbers")
     (found,) = pulled(asked.record, [weights], wish.errors)
     evaluations = _verify(asked, found, weights)
-    return _result(asked, [found], None, evaluations, layout.unflatten(_flat(asked.record), cast=False))
+    return _result(asked, [found], [weights], None, evaluations, layout.unflatten(_flat(asked.record), cast=False))
 
 
 def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
@@ -71,7 +72,7 @@ def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
     weights = np.random.default_rng(0).uniform(0.5, 1.0, layout.size) / _sizes(rows, _flat(asked.record))
     evaluations = _verify(asked, _weighed(rows, weights), weights)
     fx = layout.unflatten(_flat(asked.record), cast=False)
-    return _result(asked, rows, values_first(asked.given.structure, layout), evaluations, fx)
+    return _result(asked, rows, np.eye(layout.size), values_first(asked.given.structure, layout), evaluations, fx)
 
 
 def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -> tuple[float, Any]:
@@ -197,10 +198,12 @@ def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
     )
 
 
-def _result(asked: Asked, rows: Sequence[Pulled], arrange: Arrange | None, evaluations: int, fx: Any) -> Derivative:
+def _result(
+    asked: Asked, rows: Sequence[Pulled], weights: Any, arrange: Arrange | None, evaluations: int, fx: Any
+) -> Derivative:
     """Build the Derivative of rows of a Jacobian; of one row, without `arrange`, as x is built."""
     structure = asked.given.structure
-    columns = [_settled(asked, row) for row in rows]
+    columns = [_settled(asked, row, bool(exists)) for row, exists in zip(rows, _exist(asked, weights), strict=True)]
     if arrange is None:
         parts: list[Any] = [
             structure.build(
@@ -224,8 +227,17 @@ def _result(asked: Asked, rows: Sequence[Pulled], arrange: Arrange | None, evalu
     )
 
 
-def _settled(asked: Asked, row: Pulled) -> tuple[list[Any], list[Any], list[Any]]:
-    """Give values, errors and codes of a row, leaf by leaf: what is not finite has an infinite error."""
+def _exist(asked: Asked, weights: Any) -> list[bool]:
+    """Say for each row whether all of f(x) that it differentiates is finite."""
+    broken = ~np.isfinite(_flat(asked.record))
+    return [not np.any(broken & (row != 0)) for row in weights]
+
+
+def _settled(asked: Asked, row: Pulled, exists: bool) -> tuple[list[Any], list[Any], list[Any]]:
+    """Give values, errors and codes of a row, leaf by leaf: what is not finite has an infinite error.
+
+    Where f itself is not finite, it has no derivative, whatever came back along the tape.
+    """
     wish, dtype = asked.wish, _precision(asked.given)
     values, errors, codes = [], [], []
     for place, (value, error, reached) in enumerate(zip(row.values, row.errors, row.reached, strict=True)):
@@ -236,7 +248,7 @@ def _settled(asked: Asked, row: Pulled) -> tuple[list[Any], list[Any], list[Any]
             code[error > 2 * row.smooth[place]] = Status.KINK.code
         if wish.rtol is not None or wish.atol:
             code[~(error <= wish.atol + (wish.rtol or 0.0) * np.abs(value))] = Status.UNRESOLVED.code
-        finite = np.isfinite(value)
+        finite = np.isfinite(value) & exists
         if not (finite.all() and np.isfinite(error).all()):
             value[~finite] = np.nan
             error[~finite | np.isnan(error)] = np.inf
@@ -261,12 +273,18 @@ def _notes(record: Taped) -> tuple[Note, ...]:
         notes.append(
             Note(None, Status.CONVERGED, f"recorded as taken: {branches[0].what} at {branches[0].where}{more}")
         )
-    counts: Counter[str] = Counter()
-    for name, met in record.tape.kinks.values():
-        counts[name] += met
-    for name, met in counts.items():
-        text = f"{met:,} entr{'ies' if met > 1 else 'y'} of {name} at a kink; what ties there shares one slope"
-        notes.append(Note(None, Status.CONVERGED, text))
+    met = (
+        (record.tape.kinks, "at a kink; what ties there shares one slope"),
+        (record.tape.edges, "where it jumps; recorded as taken, and the slope is that of this side"),
+    )
+    for places, what in met:
+        counts: Counter[str] = Counter()
+        for name, times in places.values():
+            counts[name] += times
+        notes += [
+            Note(None, Status.CONVERGED, f"{times:,} entr{'ies' if times > 1 else 'y'} of {name} {what}")
+            for name, times in counts.items()
+        ]
     if not any(isinstance(result, Recorded) and result.live for result in record.results):
         notes.append(Note(None, Status.INSENSITIVE, "f(x) was not computed from x: does f use its argument?"))
     return tuple(notes)

@@ -156,9 +156,14 @@ def moved(x: Any, name: str, function: Callable[[Any], Any]) -> Any:
 
 
 @handles(np.reshape)
-def reshaped(x: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+def reshaped(x: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None) -> Any:
     """Give another shape."""
     shape = newshape if shape is None else shape
+    if order in ("A", "K"):  # as it lies in memory
+        flags = x.value.flags
+        if order == "K" and not flags.forc:
+            raise refusal('order="K" of an array that does not lie in one piece', 'write order="C"')
+        order = "F" if flags.fnc else "C"
     if order != "C":
         return moved(x, "np.reshape", lambda a: np.reshape(a, shape, order=order))
     value = np.reshape(x.value, shape)
@@ -166,24 +171,24 @@ def reshaped(x: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = 
 
 
 @handles(np.ravel)
-def raveled(x: Any, order: Any = "C") -> Any:
+def raveled(a: Any, order: Any = "C") -> Any:
     """Give one axis."""
-    return reshaped(x, (-1,), order="C" if order in "CK" else order)
+    return reshaped(a, (-1,), order=order)
 
 
 @handles(np.transpose)
-def transposed(x: Any, axes: Any = None) -> Any:
+def transposed(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
-    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(operator.index(axis) % x.ndim for axis in axes)
-    return recorded(TRANSPOSE, (x,), np.transpose(x.value, axes), (axes, tuple(np.argsort(axes))))
+    axes = tuple(range(a.ndim))[::-1] if axes is None else tuple(operator.index(axis) % a.ndim for axis in axes)
+    return recorded(TRANSPOSE, (a,), np.transpose(a.value, axes), (axes, tuple(np.argsort(axes))))
 
 
 @handles(np.swapaxes)
-def swapped(x: Any, axis1: int, axis2: int) -> Any:
+def swapped(a: Any, axis1: int, axis2: int) -> Any:
     """Exchange two axes."""
-    axes = list(range(x.ndim))
+    axes = list(range(a.ndim))
     axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    return transposed(x, axes)
+    return transposed(a, axes)
 
 
 @handles(np.moveaxis)
@@ -245,7 +250,7 @@ def chosen(x: Any, key: Any) -> Any:
 
 def _plain_key(part: Any) -> Any:
     if isinstance(part, list):
-        part = np.asarray([plain(one) for one in part])
+        part = np.asarray([plain(one) for one in part], None if part else np.intp)
     part = plain(part)
     return part.copy() if isinstance(part, np.ndarray) else part  # the caller may write to it
 
@@ -283,7 +288,7 @@ for _name in MOVES:
 
 
 @handles(np.compress)
-def compressed(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+def compressed(condition: Any, a: Any, axis: Any = None) -> Any:
     """Choose along an axis where a condition holds."""
     places = np.flatnonzero(plain(condition))
     if not isinstance(a, Node):
@@ -306,7 +311,7 @@ def placed(arrays: Sequence[Any], axis: int) -> Any:
 
 
 @handles(np.concatenate)
-def concatenated(arrays: Any, /, axis: Any = 0, **options: Any) -> Any:
+def concatenated(arrays: Any, /, axis: Any = 0) -> Any:
     """Put arrays one behind the other."""
     if axis is None:
         return placed([_flat(a) for a in arrays], 0)
@@ -318,7 +323,7 @@ def _flat(a: Any) -> Any:
 
 
 @handles(np.stack)
-def stacked(arrays: Any, axis: int = 0, **options: Any) -> Any:
+def stacked(arrays: Any, axis: int = 0) -> Any:
     """Put arrays together along a new axis."""
     parts = [constant(a) for a in arrays]
     return placed([_expanded(part, axis) for part in parts], axis)
@@ -333,14 +338,14 @@ def _atleast(function: Any, a: Any) -> Any:
 
 
 @handles(np.hstack)
-def beside(tup: Any, **options: Any) -> Any:
+def beside(tup: Any) -> Any:
     """Put arrays side by side."""
     parts = [_atleast(np.atleast_1d, constant(a)) for a in tup]
     return placed(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @handles(np.vstack)
-def above(tup: Any, **options: Any) -> Any:
+def above(tup: Any) -> Any:
     """Put arrays one above the other."""
     return placed([_atleast(np.atleast_2d, constant(a)) for a in tup], 0)
 
@@ -365,7 +370,7 @@ def appended(arr: Any, values: Any, axis: Any = None) -> Any:
 
 
 @handles(np.broadcast_to)
-def broadcast(array: Any, shape: Any, subok: bool = False) -> Any:
+def broadcast(array: Any, shape: Any) -> Any:
     """Spread an array."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     return recorded(SPREAD, (array,), np.broadcast_to(array.value, shape), shape)
@@ -389,16 +394,16 @@ SPREAD: Final = Spread()
 
 
 @handles(np.broadcast_arrays)
-def broadcast_all(*arrays: Any, subok: bool = False) -> Any:
+def broadcast_all(*arrays: Any) -> Any:
     """Spread arrays to their common shape."""
     shape = np.broadcast_shapes(*(np.shape(value_of(a)) for a in arrays))
     return tuple(broadcast(a, shape) if isinstance(a, Node) else np.broadcast_to(a, shape) for a in arrays)
 
 
 @handles(np.pad)
-def padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+def padded(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
     """Add a border."""
-    fills = options.get("constant_values", 0)
+    fills = constant_values
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap") or isinstance(fills, Node):
         raise refusal(f"np.pad(mode={mode!r})", "build the border by np.concatenate")
     # a border of constants is added apart, so that the numbers that are moved stay as they are
@@ -409,7 +414,7 @@ def padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -
 
 
 @handles(np.lib.stride_tricks.sliding_window_view)
-def windows(x: Any, window_shape: Any, axis: Any = None, **options: Any) -> Any:
+def windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
     """Give all windows of a shape."""
     view = np.lib.stride_tricks.sliding_window_view
     return moved(x, "sliding_window_view", lambda a: view(a, window_shape, axis))

@@ -77,8 +77,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def _of_vectors(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
-    if order == 2:
+    if order == 2 and (axis is not None or x.ndim == 1):
         return apply(NORM, x, options=(axis, keepdims))
+    if axis is None and x.ndim != 1:
+        raise ValueError("Improper number of dimensions to norm.")
     sizes = np.abs(x)
     if order in (math.inf, -math.inf):
         return FUNCTIONS[np.max if order > 0 else np.min](sizes, axis=axis, keepdims=keepdims)

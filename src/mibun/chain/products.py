@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from mibun.chain.array import Recorded, constant, recorded
+from mibun.chain.refuse import refusal
 from mibun.chain.rounding import rounding_unit
 from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
 
@@ -103,7 +104,7 @@ def contracted(terms: Sequence[str], result: str, *values: Any) -> Any:
 
 
 @handles(np.einsum)
-def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: Any) -> Any:
+def einsum(*operands: Any) -> Any:
     """Record a sum of products; ``einsum(a, [0, 1], b, [1, 2])`` is read as well."""
     if not isinstance(operands[0], str):
         operands = _lettered(operands)
@@ -149,7 +150,7 @@ def _ndim(a: Any) -> int:
 
 
 @handles(np.dot)
-def dot(a: Any, b: Any, out: Any = None) -> Any:
+def dot(a: Any, b: Any) -> Any:
     """Multiply as np.dot does."""
     a, b = constant(a), constant(b)
     if _ndim(a) == 0 or _ndim(b) == 0:
@@ -182,7 +183,7 @@ def _flat(a: Any) -> Any:
 
 
 @handles(np.outer)
-def outer(a: Any, b: Any, out: Any = None) -> Any:
+def outer(a: Any, b: Any) -> Any:
     """Multiply every two entries."""
     return np.multiply(_shaped(constant(a), (-1, 1)), _flat(constant(b)))
 
@@ -225,6 +226,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = (_last(constant(one), i) for one, i in ((a, axisa), (b, axisb)))
+    if np.shape(value_of(a))[-1] != 3 or np.shape(value_of(b))[-1] != 3:
+        raise refusal("np.cross of vectors that have not three entries", "write a[0] * b[1] - a[1] * b[0]")
     (a0, a1, a2), (b0, b1, b2) = ([one[..., i] for i in range(one.shape[-1])] for one in (a, b))
     parts = np.broadcast_arrays(a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0)
     return FUNCTIONS[np.stack](parts, axis=axisc)
@@ -235,7 +238,7 @@ def _last(a: Any, axis: int) -> Any:
 
 
 @handles(np.trace)
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Sum the diagonal."""
     return FUNCTIONS[np.sum](FUNCTIONS[np.diagonal](a, offset, axis1, axis2), -1)
 
@@ -264,6 +267,6 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 for _name, _text in (("vecdot", "...i,...i"), ("matvec", "...ij,...j->...i"), ("vecmat", "...i,...ij->...j")):
     if hasattr(np, _name):
-        FUNCTIONS[getattr(np, _name)] = lambda a, b, /, text=_text, **options: einsum(
+        FUNCTIONS[getattr(np, _name)] = lambda a, b, /, text=_text: einsum(
             text + "->..." if "->" not in text else text, a, b
         )

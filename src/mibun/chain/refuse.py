@@ -10,12 +10,16 @@ import numpy as np
 from mibun.errors import InputError
 from mibun.text import clip
 
-__all__ = ["OTHERWISE", "place", "refusal"]
+__all__ = ["OTHERWISE", "Unrecorded", "place", "refusal"]
 
 #: What always helps, at the end of every message.
 OTHERWISE: Final = 'wrap what does it by mb.chain.elementwise, or write method="adaptive"'
 #: Code that is not the user's: a message that pointed there would help nobody.
 INSIDE: Final = tuple(str(Path(file).parent) for file in (np.__file__, str(Path(__file__).parent)))
+
+
+class Unrecorded(InputError, AttributeError):
+    """An attribute of an ndarray that a recorded one does not have: who asks by hasattr is told so."""
 
 
 def place() -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["magnified", "rounding_unit", "times", "unit_of"]
+__all__ = ["magnified", "rounding_unit", "times", "underflow", "unit_of"]
 
 #: Relative width of the differences that tell how fast a slope changes.
 WIDE: Final = 2.0**-20
@@ -35,6 +35,11 @@ def rounding_unit(dtype: np.dtype[Any], terms: int = 1) -> float:
 def unit_of(value: Any) -> float:
     """Give the relative rounding error of one operation with this result."""
     return _half(value.dtype)
+
+
+def underflow(value: Any) -> float:
+    """Bound what a product loses below the smallest normal number, which is felt in half precision alone."""
+    return 2.0**-25 if value.dtype == np.float16 else 0.0
 
 
 def times(size: Any, error: Any) -> Any:

@@ -5,7 +5,7 @@ step, each of them is chosen as often as the others. A tie is a kink, and is cou
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mibun.chain.array import apply, branched, constant, plain, recorded
 from mibun.chain.linear import kept
 from mibun.chain.moving import moved, raveled, reshaped, stacked
 from mibun.chain.refuse import refusal
-from mibun.chain.tape import FUNCTIONS, Give, Node, Rule, handles, value_of
+from mibun.chain.tape import FUNCTIONS, Array, Give, Node, Rule, handles, value_of
 
 __all__ = ["clipped", "largest"]
 
@@ -49,8 +49,8 @@ class Where(Rule):
 class Largest(Rule):
     """The largest or smallest entry along axes; options are (ufunc, axis, keepdims)."""
 
-    def __init__(self, ufunc: np.ufunc) -> None:
-        self.ufunc, self.name = ufunc, "np.max" if ufunc is np.maximum else "np.min"
+    def __init__(self, ufunc: np.ufunc, name: str) -> None:
+        self.ufunc, self.name = ufunc, name
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Choose."""
@@ -90,7 +90,12 @@ class Largest(Rule):
 
 
 WHERE: Final = Where()
-LARGEST: Final[dict[np.ufunc, Largest]] = {ufunc: Largest(ufunc) for ufunc in (np.maximum, np.minimum)}
+LARGEST: Final[dict[np.ufunc, Largest]] = {
+    np.maximum: Largest(np.maximum, "np.max"),
+    np.minimum: Largest(np.minimum, "np.min"),
+    np.fmax: Largest(np.fmax, "np.nanmax"),
+    np.fmin: Largest(np.fmin, "np.nanmin"),
+}
 
 
 @handles(np.where)
@@ -110,37 +115,49 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     return node
 
 
-def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any, rest: dict[str, Any]) -> Any:
+def largest(ufunc: np.ufunc, x: Any, axis: Any, keepdims: Any) -> Any:
     """Record the largest or smallest entry."""
-    if rest and any(rest.get(name, np._NoValue) is not np._NoValue for name in ("initial", "where")):
-        raise refusal(f"np.{ufunc.__name__}.reduce with initial= or where=", "write np.where inside")
     options = axis, keepdims is not np._NoValue and bool(keepdims)
     rule = LARGEST[ufunc]
     return recorded(rule, (x,), rule.forward(options, x.value), options)
 
 
-@handles(np.max, np.amax, np.nanmax)
-def maximum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+@handles(np.max, np.amax)
+def maximum(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Give the largest entries."""
-    return largest(np.maximum, a, axis, keepdims, rest)
+    return largest(np.maximum, a, axis, keepdims)
 
 
-@handles(np.min, np.amin, np.nanmin)
-def minimum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+@handles(np.min, np.amin)
+def minimum(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Give the smallest entries."""
-    return largest(np.minimum, a, axis, keepdims, rest)
+    return largest(np.minimum, a, axis, keepdims)
+
+
+@handles(np.nanmax)
+def largest_number(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """Give the largest entries that are not nan."""
+    a.tape.chooses = True
+    return largest(np.fmax, a, axis, keepdims)
+
+
+@handles(np.nanmin)
+def smallest_number(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """Give the smallest entries that are not nan."""
+    a.tape.chooses = True
+    return largest(np.fmin, a, axis, keepdims)
 
 
 @handles(np.ptp)
-def spread(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def spread(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Give largest minus smallest."""
-    return maximum(a, axis, None, keepdims) - minimum(a, axis, None, keepdims)
+    return maximum(a, axis, keepdims) - minimum(a, axis, keepdims)
 
 
 @handles(np.clip)
-def clipped(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
+def clipped(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:  # noqa: A002
     """Cut at two limits."""
-    a_min, a_max = options.get("min", a_min), options.get("max", a_max)
+    a_min, a_max = a_min if min is None else min, a_max if max is None else max
     if a_min is not None:
         a = np.maximum(a, a_min)
     return a if a_max is None else np.minimum(a, a_max)
@@ -158,11 +175,23 @@ class Ordered(Rule):
         return np.take_along_axis(values[0], order(values[0]), axis)
 
     def pull(self, node: Node, g: Any, give: Give) -> None:
-        """Put back."""
+        """Put back; entries that tie share what they are given."""
+        (given,) = node.inputs
+        spread = self._back(node, g)
+        ties = Ties.of(given.value, 0.0, node.options[1])
+        if ties is not None:
+            mean, least, most = ties.shared(spread)
+            if np.any(least < most):
+                node.tape.kink(node, np.count_nonzero(least < most))
+                spread = mean
+        give(given, spread)
+
+    @staticmethod
+    def _back(node: Node, g: Any) -> Any:
         (given,), (order, axis) = node.inputs, node.options
         spread = np.empty(given.value.shape, g.dtype)
         np.put_along_axis(spread, order(given.value), g, axis)
-        give(given, spread)
+        return spread
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
         """Put the errors in the order of the entries."""
@@ -170,8 +199,53 @@ class Ordered(Rule):
         return None if errors[0] is None else np.take_along_axis(errors[0], order(node.inputs[0].value), axis)
 
     def pull_gap(self, node: Node, g: Any, gap: Any, errors: Sequence[Any], give: Give) -> None:
-        """Put the bounds back."""
-        self.pull(node, gap, give)
+        """Put the bounds back; where entries may be exchanged, each may have been given what the others were."""
+        (given,) = node.inputs
+        gap = self._back(node, gap)
+        ties = Ties.of(given.value, 0.0 if errors[0] is None else errors[0], node.options[1])
+        if ties is not None:
+            _, least, most = ties.shared(self._back(node, g))
+            _, _, gap = ties.shared(gap)
+            if np.any(least < most):
+                node.tape.kink(node, np.count_nonzero(least < most))
+                gap = gap if node.tape.smooth else gap + (most - least)
+        give(given, gap)
+
+
+class Ties(NamedTuple):
+    """Entries in groups of equal ones, or of such as may be equal, along an axis."""
+
+    order: Array
+    axis: int
+    starts: Array  #: of the groups, in order, one row behind the other
+
+    @classmethod
+    def of(cls, x: Array, errors: Any, axis: int) -> "Ties | None":
+        """Find them; None where all are apart."""
+        order = np.argsort(x, axis, "stable")
+        y, off = (
+            np.moveaxis(np.take_along_axis(np.broadcast_to(part, x.shape), order, axis), axis, -1)
+            for part in (x, errors)
+        )
+        apart = ~(np.diff(y) <= off[..., 1:] + off[..., :-1])
+        if apart.all():
+            return None
+        first = np.ones((*y.shape[:-1], 1), bool)
+        return cls(order, axis, np.flatnonzero(np.concatenate([first, apart], -1)))
+
+    def shared(self, g: Array) -> list[Array]:
+        """Give the mean, the least and the most of each group, to all of it."""
+        ahead = np.moveaxis(np.take_along_axis(g, self.order, self.axis), self.axis, -1)
+        flat, counts = ahead.reshape(-1), np.diff(self.starts, append=g.size)
+        found = []
+        for ufunc in (np.add, np.minimum, np.maximum):
+            of_group = ufunc.reduceat(flat, self.starts)
+            of_group = of_group / counts.astype(g.dtype) if ufunc is np.add else of_group
+            spread = np.empty_like(g)
+            every = np.repeat(of_group, counts).reshape(ahead.shape)
+            np.put_along_axis(spread, self.order, np.moveaxis(every, -1, self.axis), self.axis)
+            found.append(spread)
+        return found
 
 
 SORT: Final = Ordered("np.sort")
@@ -179,7 +253,7 @@ PARTITION: Final = Ordered("np.partition")
 
 
 @handles(np.sort)
-def sorted_(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:
+def sorted_(a: Any, axis: Any = -1) -> Any:
     """Sort."""
     if axis is None:
         a, axis = raveled(a), 0
@@ -187,7 +261,7 @@ def sorted_(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:
 
 
 @handles(np.partition)
-def partitioned(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect") -> Any:
+def partitioned(a: Any, kth: Any, axis: Any = -1) -> Any:
     """Partition."""
     if axis is None:
         a, axis = raveled(a), 0
@@ -195,19 +269,19 @@ def partitioned(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect") -> 
 
 
 @handles(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+def median(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """Give the middle entry, or the mean of the two in the middle."""
     return quantile(a, 0.5, axis, keepdims=keepdims)
 
 
 @handles(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, **options: Any) -> Any:
+def percentile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False) -> Any:
     """Give percentiles."""
-    return quantile(a, np.true_divide(q, 100), axis, **options)
+    return quantile(a, np.true_divide(q, 100), axis, method, keepdims)
 
 
 @handles(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False, method: str = "linear", **options: Any) -> Any:
+def quantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False) -> Any:
     """Interpolate between the sorted entries."""
     if method != "linear":
         raise refusal(f"np.quantile(method={method!r})", 'method="linear" is recorded')
@@ -222,12 +296,15 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False, method: st
         return reshaped(found, np.shape(q) + (1,) * a.ndim) if keepdims else found
     ranked = sorted_(a, axis)
     position = np.asarray(plain(q), np.float64) * (a.shape[axis] - 1)
+    if not np.all((position >= 0) & (position <= a.shape[axis] - 1)):
+        raise ValueError(f"{q!r}: quantiles must be in the range [0, 1], percentiles in [0, 100]")
     low = np.floor(position).astype(np.intp)
     share = (position - low).reshape(position.shape + (1,) * (a.ndim - 1))
     ahead = FUNCTIONS[np.moveaxis](ranked, axis, 0)
     below, above = ahead[low], ahead[np.minimum(low + 1, a.shape[axis] - 1)]
     found = below + (above - below) * (share if share.ndim else float(share))
-    return FUNCTIONS[np.expand_dims](found, axis) if keepdims and not np.ndim(q) else found
+    found = where(np.isnan(ahead[-1]), ahead[-1], found) if np.isnan(ahead.value[-1]).any() else found
+    return FUNCTIONS[np.expand_dims](found, axis % a.ndim + position.ndim) if keepdims else found
 
 
 @handles(np.select)
@@ -240,7 +317,7 @@ def selected(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 @handles(np.choose)
-def picked(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+def picked(a: Any, choices: Any, mode: str = "raise") -> Any:
     """Take each entry from the choice that an integer names."""
     which = plain(a)
     layers = stacked(list(choices) if isinstance(choices, Node) else np.broadcast_arrays(*choices))  # type: ignore[call-overload]
@@ -300,13 +377,13 @@ for _name in (*FLAT, *SHAPES):
 
 
 @handles(np.round, np.around)
-def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
+def rounded(a: Any, decimals: int = 0) -> Any:
     """Round: flat wherever it has a slope."""
     return np.rint(a) if decimals == 0 else np.rint(a * 10.0**decimals) / 10.0**decimals
 
 
 @handles(np.fix)
-def fixed(x: Any, out: Any = None) -> Any:
+def fixed(x: Any) -> Any:
     """Round towards zero."""
     return np.trunc(x)
 
@@ -325,7 +402,7 @@ for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):
 
 
 @handles(np.nan_to_num)
-def finite(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def finite(x: Any, *, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Replace what is not finite."""
     largest = np.finfo(x.dtype).max
     x = where(np.isnan(x), nan, x)
@@ -334,6 +411,6 @@ def finite(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, negi
 
 
 @handles(np.copy, np.ascontiguousarray, np.asfortranarray, np.real, np.real_if_close, np.asanyarray, np.require)
-def same(a: Any, *args: Any, **options: Any) -> Any:
+def same(a: Any) -> Any:
     """Give the array itself: it is never written to."""
     return a

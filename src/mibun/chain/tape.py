@@ -25,6 +25,7 @@ __all__ = [
     "Tape",
     "give",
     "handles",
+    "marked",
     "nothing",
     "unbroadcast",
     "value_of",
@@ -142,6 +143,8 @@ class Tape:
         Places where f asked for a plain value.
     kinks : dict
         For every node at a kink of which f was met: what it is called, and how many entries stand there.
+    edges : dict
+        The same for functions that are flat but for jumps: entries at one, such as a comparison of what is equal.
     fine : bool
         Unknown functions are to be differenced as finely as with errors, though none are asked for.
     chooses : bool
@@ -155,6 +158,7 @@ class Tape:
         self.append = self.nodes.append
         self.branches: list[Branch] = []
         self.kinks: dict[int, tuple[str, int]] = {}
+        self.edges: dict[int, tuple[str, int]] = {}
         self.chooses = self.fine = self.smooth = False
         self.refused: Exception | None = None
 
@@ -164,9 +168,21 @@ class Tape:
         self.branches = [branch._replace(nodes=()) for branch in self.branches]
         self.append = _closed
 
+    @property
+    def closed(self) -> bool:
+        """Whether all nodes were let go."""
+        return self.append is _closed
+
     def kink(self, node: Node, count: Any) -> None:
         """Remember how many entries of a node stand at a kink."""
         self.kinks[id(node)] = node.rule.name, int(count)
+
+    def edge(self, node: Node, at: Any) -> None:
+        """Remember how many entries of a node stand where it jumps, if what went in can move them."""
+        if any(isinstance(given, Node) and given.live for given in node.inputs):
+            count = int(np.count_nonzero(at))
+            if count:
+                self.edges[id(node)] = node.rule.name, count
 
 
 def _closed(node: Node) -> None:
@@ -201,6 +217,14 @@ def give(node: Node, part: Any) -> None:
 def nothing(g: Any, part: Any) -> Any:
     """Make 0 of what a slope that is infinite or nan made of a cotangent of 0: of a side that np.where did not take."""
     return np.where((g == 0) & np.isnan(part), 0.0, part).astype(part.dtype)[()] if part.shape == np.shape(g) else part
+
+
+def marked(g: Any, part: Any) -> Any:
+    """Do the same, and make a trace of what a slope of 0 made 0: times an infinite slope that is unknown, and not 0."""
+    part = nothing(g, part)
+    if part.shape != np.shape(g):
+        return part
+    return np.where((part == 0) & (g != 0), np.finfo(part.dtype).tiny, part)[()]
 
 
 def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:

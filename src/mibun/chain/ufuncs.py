@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mibun.chain.arguments import called
 from mibun.chain.array import Recorded, apply, constant
 from mibun.chain.local import Local
 from mibun.chain.refuse import refusal
@@ -18,6 +19,10 @@ def unknown(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
     """Record a ufunc of which nothing is known, or of more than two inputs."""
     if ufunc is np.divmod:
         return np.floor_divide(*inputs), np.remainder(*inputs)
+    if ufunc in FUNCTIONS:
+        return FUNCTIONS[ufunc](*inputs)
+    if ufunc.signature is not None:
+        raise refusal(f"{ufunc.__name__}, which maps whole rows or matrices,", "wrap it by mb.chain.per_sample")
     given = tuple(one if isinstance(one, Recorded) else constant(one) for one in inputs)
     if ufunc.nout == 1:
         return apply(UFUNCS.get(ufunc) or Local(ufunc), *given)
@@ -39,10 +44,8 @@ def method_of(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict
     }
     if (ufunc.__name__, method) in same and isinstance(inputs[0], Node):
         names = ("axis", "dtype", "out", "keepdims")
-        named = dict(zip(names, inputs[1:], strict=False)) | options
-        axis = named.get("axis", 0)
-        kept = {"keepdims": named["keepdims"]} if named.get("keepdims") else {}
-        return FUNCTIONS[same[ufunc.__name__, method]](inputs[0], axis=axis, **kept)
+        named = {"axis": 0} | dict(zip(names, inputs[1:], strict=False)) | options
+        return called(same[ufunc.__name__, method], inputs[:1], named)
     if method == "outer":
         left, right = (one if isinstance(one, Recorded) else np.asarray(constant(one)) for one in inputs)
         return ufunc(left.reshape(np.shape(value_of(left)) + (1,) * np.ndim(value_of(right))), right)
