@@ -38,7 +38,7 @@ def both(name: str) -> tuple[str, str]:
 def code(text: str) -> list[str]:
     """Give the blocks, pictures without what is said about them."""
     blocks = [re.sub(r"^:(?:alt|caption):.*\n", "", block, flags=re.MULTILINE) for block in FENCE.findall(text)]
-    return [block.replace(', language="ko"', "") for block in blocks]
+    return [re.sub(r'(?:, )?language="ko"', "", block) for block in blocks]
 
 
 def prose(text: str) -> str:
