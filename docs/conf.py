@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_click",
     "sphinx_gallery.gen_gallery",
+    "docstrings",
     "mathml",
     "offline",
     "pictures",
@@ -40,6 +41,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings name types and shapes
 autosummary_generate = False
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 html_theme = "furo"
