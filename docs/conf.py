@@ -22,12 +22,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx_click",
     "sphinx_gallery.gen_gallery",
+    "commands",
     "docstrings",
     "mathml",
     "offline",
     "pictures",
+    "results",
 ]
 exclude_patterns = ["_build", "gallery/*.rst", "auto_gallery/**/*.py.md5", "README.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -36,6 +37,7 @@ suppress_warnings = ["config.cache"]  # the scraper of pictures is a function, w
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
+smartquotes = False  # --at is no dash, and a command can be pasted
 default_role = "py:obj"  # `Derivative` in a docstring is a link where there is one, and code elsewhere
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings name types and shapes
