@@ -1,4 +1,4 @@
-"""The pages of `benchmarks/results` become pages of the documentation, as they are; a new one needs no new line here."""
+"""The pages of `benchmarks/results` become pages of the documentation as they are; a new one needs no line here."""
 
 from __future__ import annotations
 
