@@ -65,6 +65,8 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "show_memory": False,
+    "within_subsection_order": "FileNameSortKey",
+    "capture_repr": (),
     "min_reported_time": 1e9,
     "write_computation_times": False,
     "copyfile_regex": "",
