@@ -22,11 +22,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx_click",
     "sphinx_gallery.gen_gallery",
+    "commands",
+    "docstrings",
     "mathml",
     "offline",
     "pictures",
+    "results",
 ]
 exclude_patterns = ["_build", "gallery/*.rst", "auto_gallery/**/*.py.md5", "README.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -35,11 +37,13 @@ suppress_warnings = ["config.cache"]  # the scraper of pictures is a function, w
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
+smartquotes = False  # --at is no dash, and a command can be pasted
 default_role = "py:obj"  # `Derivative` in a docstring is a link where there is one, and code elsewhere
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings name types and shapes
 autosummary_generate = False
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 html_theme = "furo"
@@ -61,6 +65,8 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "show_memory": False,
+    "within_subsection_order": "FileNameSortKey",
+    "capture_repr": (),
     "min_reported_time": 1e9,
     "write_computation_times": False,
     "copyfile_regex": "",

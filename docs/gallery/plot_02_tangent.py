@@ -1,8 +1,8 @@
 """
-A function and its tangents
+Tangents, and what has none
 ===========================
 
-The slope at each point stands in the legend, with its error.
+`mb.draw.tangent` writes every slope and its error into the legend.
 """
 
 import mibun as mb
@@ -14,3 +14,8 @@ drawn = mb.draw.tangent(mb.book.function_1, [5, 10], (0, 20))
 
 for slope in drawn.numbers["derivatives"]:
     print(slope)
+
+# %%
+# At a kink each side has a tangent of its own:
+
+mb.draw.tangent(lambda x: abs(x - 1) + 0.2 * x, 1, (-2, 4))
