@@ -71,7 +71,7 @@ def test_code_headings_links_and_numbers_are_the_same(name: str) -> None:
     assert code(english) == code(korean)
     assert levels(english) == levels(korean)
     link = re.compile(r"\]\(([^)]+)\)")
-    assert link.findall(prose(english)) == link.findall(prose(korean))
+    assert link.findall(prose(english)) == [target.replace("../../", "../") for target in link.findall(prose(korean))]
     assert numbers(english) == numbers(korean), (numbers(english) - numbers(korean), numbers(korean) - numbers(english))
 
 
