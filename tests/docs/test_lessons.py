@@ -65,7 +65,7 @@ def test_there_are_ten_in_both_languages() -> None:
     assert sorted(path.name for path in (DOCS / "ko" / "lessons").glob("[0-9]*.md")) == LESSONS
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", ["index.md", *LESSONS])
 def test_code_headings_links_and_numbers_are_the_same(name: str) -> None:
     english, korean = both(name)
     assert code(english) == code(korean)
@@ -103,7 +103,7 @@ def test_the_measured_times_are_those_of_the_benchmarks() -> None:
     assert [number for number in measured for text in both("10_digits.md") if number not in text] == []
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", ["index.md", *LESSONS])
 def test_korean_is_korean_and_polite(name: str) -> None:
     text = prose(both(name)[1])
     assert len(re.findall(r"[가-힣]", text)) > 3 * len(re.findall(r"[A-Za-z]", text))
