@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_gallery.gen_gallery",
     "commands",
+    "complete",
     "docstrings",
     "mathml",
     "offline",
@@ -34,7 +35,7 @@ exclude_patterns = ["_build", "gallery/*.rst", "auto_gallery/**/*.py.md5", "READ
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 suppress_warnings = ["config.cache"]  # the scraper of pictures is a function, which no cache can hold
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 smartquotes = False  # --at is no dash, and a command can be pasted
