@@ -145,6 +145,7 @@ class SubstitutionRow(NamedTuple):
         return self.outer_derivative(self.inner(x)) * self.inner_derivative(x)
 
 
+#: The notes' table of derivatives: functions, their derivatives, and what the notes write.
 DERIVATIVE_TABLE = (
     DerivativeRow(lambda x: 7.0 + 0 * x, lambda x: 0.0 * x, "c -> 0, here 7 -> 0"),
     DerivativeRow(lambda x: 3 * x**2, lambda x: 6 * x, "a x^n -> a n x^(n-1), here 3x^2 -> 6x"),
@@ -154,6 +155,7 @@ DERIVATIVE_TABLE = (
     DerivativeRow(lambda x: np.log(x) + 1 / x, lambda x: 1 / x - 1 / x**2, "ln x + 1/x -> 1/x - 1/x^2"),
 )
 
+#: The notes' examples of the chain rule.
 CHAIN_RULE_EXAMPLES = (
     SubstitutionRow(lambda x: 3 * x**2, lambda x: 6 * x, lambda x: 6 * x * np.exp(3 * x**2), "e^t, t = 3x^2 -> 6x e^t"),
     SubstitutionRow(lambda x: -x, lambda x: -1.0 + 0 * x, lambda x: -np.exp(-x), "e^t, t = -x -> -e^t"),

@@ -201,3 +201,15 @@ def test_the_points_stay_as_they_are(ax):
     kept = points.copy()
     mb.draw.path(points, bowl, ax=ax)
     np.testing.assert_array_equal(points, kept)
+
+
+def test_panels_stand_within_their_figure_at_the_first_drawing(no_figure_left):
+    ways = {f"rate {rate}": way((-3, 4), rate, 20) for rate in (0.01, 0.1, 0.4)}
+    drawn = mb.draw.paths(ways, bowl, (-5, 5))
+    figure = drawn[0].axes.figure
+    figure.canvas.draw()
+    for picture in drawn:
+        box = picture.axes.get_tightbbox()
+        assert box.y0 >= 0
+        assert box.y1 <= figure.bbox.height
+    no_figure_left.close(figure)

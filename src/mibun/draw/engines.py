@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mibun.draw.style import axes_for
+from mibun.draw.style import axes_for, legend_of, look_of
 from mibun.errors import InputError
 from mibun.learn import EngineTable
 
@@ -81,14 +81,16 @@ def engines(table: EngineTable, *, ax: Axes | None = None) -> EnginesArtists:
     if not isinstance(table, EngineTable):
         raise InputError(f"table must be what learn.compare_engines returned, not {type(table).__name__}")
     axes = axes_for(ax, (6.4, 4.2))
+    look = look_of(axes)
+    colour = look.colours[0]
     rows = [row for row in table if not row.refused]
     points = {}
-    for name, face in (("measured", "#0072B2"), ("forecast", "none")):
+    for name, face in (("measured", colour), ("forecast", "none")):
         some = [row for row in rows if row.measured == (name == "measured")]
         if some:
             places = [max(LEAST, float(np.nan_to_num(row.deviation))) for row in some]
             points[name] = axes.scatter(
-                [row.seconds for row in some], places, s=45, facecolor=face, edgecolor="#0072B2", label=name, zorder=3
+                [row.seconds for row in some], places, s=45, facecolor=face, edgecolor=colour, label=name, zorder=3
             )
     labels = tuple(
         axes.annotate(
@@ -101,7 +103,7 @@ def engines(table: EngineTable, *, ax: Axes | None = None) -> EnginesArtists:
         for number, row in enumerate(rows)
     )
     oracle = axes.axhline(
-        max(LEAST, table.oracle_error), color="0.5", linestyle="--", label="error of the loop's own entries"
+        max(LEAST, table.oracle_error), color=look.quiet, linestyle="--", label="error of the loop's own entries"
     )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -109,9 +111,7 @@ def engines(table: EngineTable, *, ax: Axes | None = None) -> EnginesArtists:
     axes.set_xlabel("seconds for one gradient")
     axes.set_ylabel("distance to the notes' loop, of the largest entry")
     axes.set_title(f"One gradient, {len(rows)} engines ({table.samples} samples)")
-    axes.grid(visible=True, color="0.88", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.legend(loc="best", framealpha=0.9)
+    legend_of(axes, look)
     return EnginesArtists(axes, points, labels, oracle)
 
 

@@ -190,7 +190,8 @@ def _row(count: int, window: Window) -> list[Axes]:
 
     width, height = np.ptp(window, axis=1) if len(window) == 2 else (1.0, 1.0)
     across = 3.2 * float(np.clip(width / height, 0.6, 1.5)) + 0.4
-    _, made = pyplot.subplots(1, count, figsize=(across * count + 0.4, 4.0), layout="constrained", squeeze=False)
+    # "constrained" finds room for titles beside a fixed aspect only in the second drawing.
+    _, made = pyplot.subplots(1, count, figsize=(across * count + 0.4, 4.0), layout="compressed", squeeze=False)
     return list(made[0])
 
 
