@@ -97,9 +97,9 @@ def in_a_row(f: Callable[[Any], Any], centre: Centre, options: Options, spacing:
     x = given.vector.astype(np.float64)
     sizes = np.maximum(np.abs(x), float(np.abs(x).max()) or 1.0)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], x.size)
-    room = spacing * POINTS * sizes
-    signs = np.where(given.upper - x < room, -1.0, np.where(x - given.lower < room, 1.0, signs))
-    way = signs * sizes
+    up, down, needed = given.upper - x, x - given.lower, spacing * POINTS * sizes
+    signs = np.where(np.minimum(up, down) < needed, np.where(up < down, -1.0, 1.0), signs)
+    way = signs * np.minimum(sizes, np.maximum(up, down) / (spacing * POINTS))
     plan = along(given.structure, given.vector, way)
     with calling(f, options) as calls, np.errstate(all="ignore"):
         evaluator = calls.on(plan)
