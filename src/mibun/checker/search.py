@@ -6,7 +6,7 @@ has found wrong are set apart, and new directions are drawn for the rest, until 
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from mibun.checker.bisection import ROWS, Bisection
 from mibun.checker.closer import looked_closer, shortest
 from mibun.checker.directions import CHANCE, Directions, Test
 from mibun.checker.examine import Examination
-from mibun.checker.kinds import Kind, kinds_of, mended
+from mibun.checker.kinds import Kind, everywhere, kinds_of, mended
 from mibun.checker.numeric import Spent
 from mibun.checker.secondlook import learn
 from mibun.status import PASSING
@@ -33,7 +33,7 @@ FOUND: Final = 24
 PAUSES: Final = (3, 6, 12, 24)
 #: Evaluations of a search without a budget, of those the most to see more in parts than in all columns together; of one
 #: column in few rows or in many, each with points of its own, and of one direction where there is noise.
-LIMIT: Final = 6000
+LIMIT: Final = 9000
 PARTS: Final = 2000
 COLUMN: Final = 24
 COLUMN_OF_MANY: Final = 120
@@ -233,18 +233,19 @@ class Search:
 
     def _explain(self) -> None:
         """Look for kinds of mistake without which the claim agrees with all directions that were tried."""
-        kinds = [kind for kind in kinds_of(self.examination) if kind.mended is not None]
-        if not kinds:
-            return
-        matrix = mended(self.claim, kinds)
-        if matrix is None:
-            return
-        for test in self.directions.tests:
-            with np.errstate(all="ignore"):
-                gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
-            if not (gap <= np.where(np.isfinite(test.doubt), test.threshold, np.inf)).all():
+        found = [kind for kind in kinds_of(self.examination) if kind.mended is not None]
+        for kinds in (found, everywhere(found, self.claim)):
+            matrix = mended(self.claim, kinds) if kinds else None
+            if matrix is not None and all(self._agrees(test, matrix) for test in self.directions.tests):
+                self.explained, self.ended = kinds, "explained"
                 return
-        self.explained, self.ended = kinds, "explained"
+
+    def _agrees(self, test: Test, matrix: Any) -> bool:
+        """Tell whether another claim would have passed a test."""
+        with np.errstate(all="ignore"):
+            gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
+        enough = np.maximum(test.threshold, test.tolerance / 4)
+        return bool((gap <= np.where(np.isfinite(test.doubt), enough, np.inf)).all())
 
     def _affordable(self, more: int) -> bool:
         """Tell whether more evaluations may be used without being asked for."""

@@ -75,7 +75,7 @@ def check(
         f is not evaluated outside them.
     budget : int, optional
         Most evaluations of f, never passed. Default: some 11 an element if every one is looked at, else as many as the
-        directions need, and 6,000 where there are many mistakes.
+        directions need, and 9,000 where there are many mistakes.
     vectorized : bool
         f takes a stack of points, (m, *S), and returns (m, *T); gradient gets one point.
     workers, evaluator
