@@ -91,7 +91,7 @@ MISTAKES = (
     Mistake("half of a parameter", lambda array, *_: array / 2, "factor 1/2"),
     Mistake("times batch size", lambda array, *_: 16 * array, "16 times", True),
     Mistake("transposed", _transpose, "transposed"),
-    Mistake("a row missing", _row, "0 was given in row"),
+    Mistake("a row missing", _row, "0 was given"),
     Mistake("sign of a column", _column, "sign flipped in column"),
     Mistake("a parameter missing", lambda array, *_: 0 * array, "0 was given"),
     Mistake("wrong where x < 0", _negative, "x < 0"),

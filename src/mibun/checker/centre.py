@@ -21,7 +21,7 @@ from mibun.options import Options
 from mibun.plan import along, coordinatewise
 from mibun.structure import Structure
 
-__all__ = ["Centre", "centred", "in_a_row", "stairs"]
+__all__ = ["TRIALS", "Centre", "centred", "in_a_row", "stairs"]
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,8 @@ def centred(f: Callable[[Any], Any], x: Any, options: Options) -> Centre:
     if centre.values.complex:
         raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
     structure = centre.given.structure
-    if all(leaf.dtype.itemsize >= 8 for leaf in structure.leaves):
+    scarce = options.budget is not None and options.budget < 4 * TRIALS * POINTS
+    if scarce or all(leaf.dtype.itemsize >= 8 for leaf in structure.leaves):
         return centre
     try:
         wide = _at(f, taken(_widened(structure, x), options.bounds), options)

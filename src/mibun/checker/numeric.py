@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.centre import centred, in_a_row, stairs
+from mibun.checker.centre import TRIALS, centred, in_a_row, stairs
 from mibun.checker.claim import NATURAL, columns_of
 from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import directional, jacobian
@@ -30,6 +30,8 @@ Places = NDArray[np.intp]
 AGAIN: Final = 0.85
 #: What differs between two calls at x is noise below this part of f, and chance above it.
 RANDOM: Final = 1e-2
+#: Most evaluations that it takes to measure noise.
+MEASURING: Final = (1 + TRIALS) * (POINTS - 1)
 #: Fewest evaluations with which a derivative is asked for.
 LEAST: Final = 5
 OUTSIDE: Final = "f is not finite at x itself"
@@ -123,12 +125,15 @@ class Numeric:
         if self.options.noise is not None:
             return np.full(self.fx.size, float(self.options.noise))
         grain = unit(self.given.vector.dtype)
+        rounded = np.asarray(grain / 2 * np.abs(np.nan_to_num(self.fx)))
+        if self.left is not None and self.left < MEASURING:
+            return rounded
         near = noise_level(in_a_row(self.f, self.centre, self.options, spacing(grain)))
         # f may compute in float32, which is a staircase, and flat between two steps
         steps, evaluations = stairs(self.f, self.centre, self.options)
         self.evaluations += POINTS - 1 + evaluations
         # where f is not finite beside x nothing is known but its rounding
-        return np.maximum(np.maximum(np.nan_to_num(near), steps), grain / 2 * np.abs(np.nan_to_num(self.fx)))
+        return np.maximum(np.maximum(np.nan_to_num(near), steps), rounded)
 
     @cached_property
     def reach(self) -> Floats:

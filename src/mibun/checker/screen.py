@@ -11,10 +11,12 @@ __all__ = ["TOGETHER", "screen"]
 
 #: What marks a finding about several elements at once.
 TOGETHER: Final = "along a direction"
-#: Findings that are shown, the length of their names, and what is said below them.
+#: Findings that are shown, what is said below them, and how long their names may be, whatever else is in the line.
 SHOWN: Final = 5
-NAME: Final = 40
 REASONS: Final = 2
+SHORTEST: Final = 24
+#: What stands before the numbers.
+LABELS: Final = ("given ", "numeric ", "")
 #: A ratio is shown as its difference from 1 where that is smaller.
 NEAR_ONE: Final = 5e-3
 
@@ -59,17 +61,19 @@ def _verdict(report: Any) -> str:
 
 def _table(findings: Sequence[Any], total: int, word: str, above: Sequence[Any] = ()) -> list[str]:
     """Write the worst findings, aligned, and below them what the numeric side says."""
+    if not findings:
+        return []
     shown = findings[: 3 if above else SHOWN]
-    names = _names([finding.name for finding in shown])
-    rows = [
-        (name, *_numbers(finding), f"ratio {_ratio(finding.ratio)}" if word == "wrong" else "")
-        for name, finding in zip(names, shown, strict=True)
+    cells = [(*_numbers(finding), f"ratio {_ratio(finding.ratio)}" if word == "wrong" else "") for finding in shown]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rest = [
+        "  ".join(f"{label}{cell.ljust(width)}" for label, cell, width in zip(LABELS, row, widths, strict=True))
+        for row in cells
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        name, given, numeric, ratio = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append(clip(f"  {name}  given {given}  numeric {numeric}  {ratio}".rstrip()))
+    room = max(WIDTH - 4 - max(map(len, rest)), SHORTEST)
+    names = [_shortened(finding.name, room) for finding in shown]
+    longest = max(map(len, names))
+    lines = [clip(f"  {name.ljust(longest)}  {text}".rstrip()) for name, text in zip(names, rest, strict=True)]
     if total > len(shown) and not any(TOGETHER in finding.name for finding in shown):
         lines.append(f"  ... {total - len(shown):,} more")
     reasons: dict[str, list[str]] = {}
@@ -82,15 +86,12 @@ def _table(findings: Sequence[Any], total: int, word: str, above: Sequence[Any] 
     return lines
 
 
-def _names(names: list[str]) -> list[str]:
-    """Shorten long names: what all have in common at the beginning goes first, then the middle."""
-    if max(map(len, names), default=0) > NAME and len(names) > 1:
-        low, high = min(names), max(names)
-        alike = next((at for at, pair in enumerate(zip(low, high, strict=False)) if len({*pair}) > 1), len(low))
-        common = low[:alike].rfind(".") + 1
-        names = [f"...{name[common:]}" if common > 3 else name for name in names]
-    half = (NAME - 3) // 2
-    return [name if len(name) <= NAME else f"{name[: NAME - 3 - half]}...{name[-half:]}" for name in names]
+def _shortened(name: str, width: int) -> str:
+    """Take characters out of a long name: the place at its end tells most."""
+    if len(name) <= width:
+        return name
+    end = (width - 3) * 3 // 4
+    return f"{name[: width - 3 - end]}...{name[-end:]}"
 
 
 def _numbers(finding: Any) -> tuple[str, str]:
