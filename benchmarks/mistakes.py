@@ -75,6 +75,8 @@ def _negative(array: Array, x: Array, _: np.random.Generator) -> Array | None:
 def _decay(array: Array, x: Array, _: np.random.Generator) -> Array | None:
     if x.shape != array.shape or array.size < 4:
         return None
+    if abs(np.sum(x * array)) > 0.999 * np.linalg.norm(x) * np.linalg.norm(array):
+        return None  # it would be a factor
     return np.asarray(array - array.dtype.type(0.05) * x)
 
 
@@ -89,7 +91,7 @@ MISTAKES = (
     Mistake("half of a parameter", lambda array, *_: array / 2, "factor 1/2"),
     Mistake("times batch size", lambda array, *_: 16 * array, "16 times", True),
     Mistake("transposed", _transpose, "transposed"),
-    Mistake("a row missing", _row, "0 was given in row"),
+    Mistake("a row missing", _row, "0 was given"),
     Mistake("sign of a column", _column, "sign flipped in column"),
     Mistake("a parameter missing", lambda array, *_: 0 * array, "0 was given"),
     Mistake("wrong where x < 0", _negative, "x < 0"),
@@ -106,7 +108,8 @@ class Planted(NamedTuple):
     mistake: str
     word: str
     gradient: Callable[[Any], Any]
-    wrong: tuple[str, ...]  #: the names of the elements that are wrong, by more than is tolerated
+    wrong: tuple[str, ...]  #: the names of the elements that are wrong by more than twice what is tolerated
+    right: tuple[str, ...]  #: of those that are off by less than half of it
 
 
 def plant(subject: Subject, mistake: Mistake, seed: int) -> Planted | None:
@@ -155,14 +158,17 @@ def _planted(
     right, given = subject.gradient(subject.x), gradient(subject.x)
     structure = Structure.of(right)
     one, other = structure.flatten(right, dtype=np.float64), structure.flatten(given, dtype=np.float64)
-    wrong = []
+    wrong, fine = [], []
     limit = 1e-8 if structure.dtype.itemsize > 4 else 1e-4
     for leaf in structure.leaves:
         a, b = one[leaf.slice], other[leaf.slice]
         scale = np.broadcast_to(np.abs(a).max(), a.shape)
         if jacobian:
             scale = np.repeat(np.abs(a).reshape(leaf.shape[0], -1).max(axis=1), a.size // leaf.shape[0])
-        wrong += (np.flatnonzero(np.abs(a - b) > 2 * limit * np.maximum(scale, np.abs(b))) + leaf.start).tolist()
+        off = np.abs(a - b) / (limit * np.maximum(scale, np.abs(b)) + np.finfo(float).tiny)
+        wrong += (np.flatnonzero(off > 2) + leaf.start).tolist()
+        fine += (np.flatnonzero(off < 0.5) + leaf.start).tolist()
     if not wrong:
         return None
-    return Planted(subject, mistake, word, gradient, tuple(structure.name(place) for place in wrong))
+    names = (tuple(structure.name(place) for place in places) for places in (wrong, fine))
+    return Planted(subject, mistake, word, gradient, *names)

@@ -10,17 +10,20 @@ from mibun.checker.directions import Test
 from mibun.checker.examine import MOST_DIGITS, Examination
 from mibun.checker.kinds import kinds_of, mended, told
 from mibun.checker.report import LISTED, CheckReport, Finding
+from mibun.checker.screen import TOGETHER
 from mibun.checker.search import Search
 from mibun.checker.source import Source
 from mibun.checker.verdict import SUBGRADIENT, UNDECIDED, WRONG
-from mibun.status import Status
 
 __all__ = ["assembled"]
 
 STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
 RANDOM = "f is not the same twice at x"
 EVERY = "exhaustive=True looks at each element by itself"
-ELSEWHERE = "and what happens at other points than x"
+NOTHING = "f changes at x itself by more than 1 % from call to call: nothing can be told"
+BLURRED = "noise hides more than 10 % of the largest entry; give a smoother f, a larger budget, or exhaustive=True"
+APART = "f and gradient differ along a direction; which elements do was not found: a larger budget tells"
+ELSEWHERE = "what is wrong at other points than x"
 
 
 def assembled(examination: Examination, search: Search | None, repeat: str) -> CheckReport:
@@ -30,6 +33,8 @@ def assembled(examination: Examination, search: Search | None, repeat: str) -> C
     if numeric.random:
         examination.doubt(np.arange(examination.verdict.size), RANDOM)
     counts = np.bincount(examination.verdict, minlength=4).tolist()
+    # of rows that are not finite some elements stand for all
+    counts[WRONG] += numeric.lost.size * claim.ins.size - int(np.isin(examination.known.rows, numeric.lost).sum())
     fields: dict[str, Any] = {
         "wrong": examination.findings(WRONG, LISTED),
         "undecided": examination.findings(UNDECIDED, LISTED),
@@ -47,6 +52,8 @@ def assembled(examination: Examination, search: Search | None, repeat: str) -> C
         fields |= _explained(search) if search.explained else _ended(search, fields) if search.ended else {}
         if not search.ended:
             fields |= _passed(search, fields)
+    if numeric.random:
+        fields |= {"digits": math.nan, "unseen": (NOTHING,)}
     given, found = examination.numbers()
     return CheckReport(
         **fields,
@@ -62,8 +69,19 @@ def assembled(examination: Examination, search: Search | None, repeat: str) -> C
 
 
 def _unseen(examination: Examination) -> tuple[str, ...]:
-    blind = examination.blind()
-    return (f"what is off by less than {_share(blind)}, {ELSEWHERE}",) if blind else ()
+    relative, absolute = examination.blind()
+    parts = [f"what is off by less than {_share(relative)}"] if relative >= 0 else []
+    return _told([*parts, *_vanishing(absolute)]) if parts or absolute >= 0 else ()
+
+
+def _told(parts: list[str]) -> tuple[str]:
+    """Write what cannot have been seen as one sentence."""
+    return (f"{', '.join(parts)}, and {ELSEWHERE}" if parts else ELSEWHERE,)
+
+
+def _vanishing(size: float) -> list[str]:
+    """Say what a slope of 0 can hide; nan where there is none."""
+    return [f"slopes below {size:.1g} where all of a parameter are 0"] if size >= 0 else []
 
 
 def _digits(off: float) -> float:
@@ -74,7 +92,7 @@ def _digits(off: float) -> float:
 def _kinds(examination: Examination, source: Source, search: Search | None) -> tuple[str, ...]:
     """Name the kinds of mistake."""
     kinds = kinds_of(examination, clear=search is not None and not search.ended)
-    if (examination.known.codes == Status.INSENSITIVE.code).all():
+    if examination.unmoved:
         return ()
     if (examination.verdict == WRONG).any() and not any(kind.certain for kind in kinds) and source.constant():
         return (STALE,)
@@ -87,7 +105,8 @@ def _share(part: float) -> str:
 
 def _how(search: Search) -> str:
     """Say how a large claim was checked."""
-    ways, ones = len(search.directions.tests), np.unique(search.examination.known.columns).size
+    known = search.examination.known
+    ways, ones = len(search.directions.tests), np.unique(known.columns[np.isin(known.rows, search.numeric.rows)]).size
     noun = "column" if search.claim.outs.size > 1 else "element"
     text = f"along {ways:,} direction{'s' * (ways != 1)}"
     return text + (f", and {ones:,} {noun}{'s' * (ones != 1)} one by one" if ones else "")
@@ -115,52 +134,63 @@ def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     """Say what was left open."""
     clear = np.isin(search.active(), np.concatenate([[], *(columns for columns, _ in search.passed)]))
     left = int((~clear).sum()) * search.claim.outs.size
-    text = f"{search.ended}: there may be more among {left:,} elements; {EVERY}"
-    undecided = fields["undecided_count"] + (0 if fields["wrong_count"] else left)
-    return {"undecided_count": undecided, "complete": False, "unseen": (text,), "digits": math.nan}
+    word = "more" if fields["wrong_count"] else "mistakes"
+    text = f"{search.ended}: there may be {word} among {left:,} elements; {EVERY}"
+    found: dict[str, Any] = {"complete": False, "unseen": (text,), "digits": math.nan}
+    if fields["wrong_count"]:
+        return found
+    worst = max(search.directions.tests, key=lambda test: float(test.off.max()), default=None)
+    if worst is not None and worst.suspicious:
+        found["undecided"] = (_together(search.claim, worst, int(np.argmax(worst.off)), APART), *fields["undecided"])
+    return found | {"undecided_count": fields["undecided_count"] + left}
 
 
 def _passed(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     """Say what directions can have missed."""
     if not search.passed:
         return {}
-    seen, chance, off = np.max([search.directions.sight(*passed) for passed in search.passed], axis=0)
-    several = f"several larger mistakes that cancel along all directions (chance below {chance:.1g})"
-    blurred = tuple(_blurred(search.claim, test) for test in search.blurred)
+    sights = [search.directions.sight(*passed) for passed in search.passed]
+    one, several, chance, off, vanishing = np.fmax.reduce(sights).tolist()
+    beyond = "more" if f"{several:.1g}" == f"{one:.1g}" else f"more than {several:.1g}"
+    parts = [
+        f"one element that is off by less than {_share(one)}",
+        f"several that cancel along all directions (chance below {chance:.1g} if one is off by {beyond})",
+    ]
+    seen = [*(parts if one > 0 else ()), *_vanishing(vanishing)]
+    blurred = tuple(_together(search.claim, test, int(np.argmax(test.doubt)), BLURRED) for test in search.blurred)
     unsure = sum(test.columns.size * int((~test.resolved).sum()) for test in search.blurred)
     return {
         "undecided": (*fields["undecided"], *blurred),
         "undecided_count": fields["undecided_count"] + unsure,
-        "digits": float(np.fmin(_digits(off), fields["digits"])),
-        "unseen": (f"one element that is off by less than {_share(seen)}, {several}, {ELSEWHERE}",),
+        "digits": float(np.fmin(_digits(off) if one > 0 else math.nan, fields["digits"])),
+        "unseen": _told(seen),
     }
 
 
-def _blurred(claim: Claim, test: Test) -> Finding:
+def _together(claim: Claim, test: Test, row: int, reason: str) -> Finding:
     """Tell of columns together about which a direction decides nothing."""
-    row = int(np.argmax(test.doubt))
     parts = [claim.ins.leaves[number] for number in np.unique(claim.parameter(test.columns)).tolist()]
     whole = sum(leaf.stop - leaf.start for leaf in parts) == test.columns.size
     names = ", ".join(leaf.name or claim.word for leaf in parts)
     first, last = (claim.ins.name(int(test.columns[place])) for place in (0, -1))
-    name = f"{names if whole else f'{first} to {last}'}, along a direction"
+    name = f"{names if whole else f'{first} to {last}'}, {TOGETHER}"
     path = parts[0].path if whole and len(parts) == 1 else ()
     value, doubt = float(test.value[row]), float(test.doubt[row])
-    reason = "noise hides more than 10 % of the largest entry; give a smoother f, a larger budget, or exhaustive=True"
     return Finding(name, path, value - float(test.gap[row]), value, doubt, reason)
 
 
 def _notes(examination: Examination, source: Source) -> tuple[str, ...]:
     """Tell what is odd about f and the gradient."""
-    numeric, notes = examination.numeric, []
+    claim, numeric, notes = examination.claim, examination.numeric, []
     if numeric.widened:
-        notes.append("x is float32; f computes in float64 where it gets that, and was evaluated so")
+        short = min((leaf.dtype for leaf in claim.ins.leaves), key=lambda dtype: dtype.itemsize)
+        notes.append(f"x is {short}; f computes in float64 where it gets that, and was evaluated so")
     if numeric.unsteady > 0:
         notes.append(
             f"f is not the same twice: at x it differed by {numeric.unsteady:.2g} between two calls (random numbers, "
             "dropout, threads?): fix the seed in f, or switch to evaluation"
         )
-    if examination.known.rows.size > 1 and (examination.known.codes == Status.INSENSITIVE.code).all():
+    if examination.unmoved:
         notes.append("f did not change: does it use its argument?")
     if source.apart > 0:
         tolerated = "as much is tolerated" if np.max(source.unsteady) == source.apart else "the first was checked"

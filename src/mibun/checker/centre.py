@@ -21,7 +21,7 @@ from mibun.options import Options
 from mibun.plan import along, coordinatewise
 from mibun.structure import Structure
 
-__all__ = ["Centre", "centred", "in_a_row", "stairs"]
+__all__ = ["TRIALS", "Centre", "centred", "in_a_row", "stairs"]
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,8 @@ def centred(f: Callable[[Any], Any], x: Any, options: Options) -> Centre:
     if centre.values.complex:
         raise InputError("f(x) is complex; expected real numbers: check the real and the imaginary part apart")
     structure = centre.given.structure
-    if all(leaf.dtype.itemsize >= 8 for leaf in structure.leaves):
+    scarce = options.budget is not None and options.budget < 4 * TRIALS * POINTS
+    if scarce or all(leaf.dtype.itemsize >= 8 for leaf in structure.leaves):
         return centre
     try:
         wide = _at(f, taken(_widened(structure, x), options.bounds), options)
@@ -97,9 +98,9 @@ def in_a_row(f: Callable[[Any], Any], centre: Centre, options: Options, spacing:
     x = given.vector.astype(np.float64)
     sizes = np.maximum(np.abs(x), float(np.abs(x).max()) or 1.0)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], x.size)
-    room = spacing * POINTS * sizes
-    signs = np.where(given.upper - x < room, -1.0, np.where(x - given.lower < room, 1.0, signs))
-    way = signs * sizes
+    up, down, needed = given.upper - x, x - given.lower, spacing * POINTS * sizes
+    signs = np.where(np.minimum(up, down) < needed, np.where(up < down, -1.0, 1.0), signs)
+    way = signs * np.minimum(sizes, np.maximum(up, down) / (spacing * POINTS))
     plan = along(given.structure, given.vector, way)
     with calling(f, options) as calls, np.errstate(all="ignore"):
         evaluator = calls.on(plan)

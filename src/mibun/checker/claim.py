@@ -90,6 +90,11 @@ class Claim:
         return hasattr(self.matrix, "tocoo")
 
     @property
+    def flat(self) -> Floats:
+        """What may be 0 in each parameter although f changes nearby: a change of this part of f over a step."""
+        return np.sqrt(self.unit)
+
+    @property
     def word(self) -> str:
         """What it is: a gradient or a Jacobian."""
         return "gradient" if self.outs.size == 1 else "Jacobian"

@@ -3,8 +3,9 @@
 Along a direction d the derivative of f is J·d, and a claim G is off by (J - G)·d. The entries of d have random signs
 and random sizes between 1/2 and 1, in units of the size of x. So whatever the mistakes are, if the largest is E, then
 the chance that their sum falls into an interval of width 2r is at most 2r/E: given all others, the share of the largest
-is spread evenly over two intervals of length E/2. Two directions that see mistakes of 1e-3 of what is tolerated
-overlook a wrong claim with a chance of (2e-3)^2. What rounding in f and in the claim hides, r, is known from the bound.
+is spread evenly over two intervals of length E/2. (At a bound of x the sign is fixed: one interval, and 4r/E.) Two
+directions that see mistakes of 1e-3 of what is tolerated overlook a wrong claim with a chance of (4e-3)^2. What
+rounding in f and in the claim hides, r, is known from the bound.
 """
 
 from typing import Any, Final, NamedTuple
@@ -22,12 +23,14 @@ from mibun.methods import Central
 from mibun.plan import unit
 from mibun.status import PASSING, Status
 
-__all__ = ["Directions", "Test"]
+__all__ = ["CHANCE", "Directions", "Sight", "Test"]
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
+#: The chance of having missed a mistake that is small enough.
+CHANCE: Final = 1e-4
 #: Rounding of one entry of a right claim, in units of that of floats of its precision; many add up as random ones do.
 ROUNDING: Final = 8.0
 #: Steps at which noise is this part of a tolerance, inverted.
@@ -54,6 +57,11 @@ class Test(NamedTuple):
     splits: Mask  #: rows in which part of the columns may be resolved: f has a kink or the like somewhere
 
     @property
+    def blind(self) -> Floats:
+        """Give the sum of mistakes that can pass."""
+        return self.threshold + self.doubt
+
+    @property
     def off(self) -> Floats:
         """Give the gap in units of the threshold, 0 where nothing is known."""
         with np.errstate(all="ignore"):
@@ -71,6 +79,18 @@ class Test(NamedTuple):
         return bool(((self.off > 1.0) & (np.abs(self.gap) > self.tolerance / 4)).any())
 
 
+class Sight(NamedTuple):
+    """What passing tests have shown, in units of the largest entry of a parameter, for the worst of all."""
+
+    one: float  #: a larger mistake of a single element is seen for sure, or is tolerated if it is less
+    several: float  #: larger mistakes that cancel are overlooked with this chance
+    chance: float
+    off: float  #: how much one element is off at most, if it is the only one
+    vanishing: (
+        float  #: where all of a parameter are 0: the largest slope that a single element can have; nan if nowhere
+    )
+
+
 class Directions:
     """Draw directions, and compare the claim with f along them.
 
@@ -84,10 +104,13 @@ class Directions:
     ----------
     tests : list of Test
         All that were made.
-    tolerance, scale, coarse : ndarray, (rows, parameters)
-        What an element may be off, the largest entry, and what decides nothing, all in units of a direction.
+    tolerance, scale, flat, coarse : ndarray, (rows, parameters)
+        What an element may be off, the largest entry, the entries of a parameter that may vanish, and what decides
+        nothing, all in units of a direction.
+    small : ndarray of bool, (parameters,)
+        Parameters that may vanish in all rows.
     diffuse : ndarray, (rows,)
-        Deviations of single elements that are tolerated, in the same units: they add up as random ones do.
+        The part of the tolerance by which all elements may be off at once: it adds up as random deviations do.
     kinky : bool
         Values close to x told more than others.
     """
@@ -103,7 +126,14 @@ class Directions:
         none, nothing = np.zeros(0, np.intp), np.zeros(0)
         scale = claim.scale(none, none, nothing)
         self.tolerance, self.scale = (claim.atol + claim.rtol * scale) * sizes, scale * sizes
-        self.coarse = COARSE * self.scale
+        # f rounds, and where all of a parameter are 0, it cannot be expected to do more
+        rounded = np.abs(np.nan_to_num(numeric.fx))[:, None]
+        self.tolerance += CANCELLED * rounded
+        self.flat = np.where(self.scale <= claim.flat * rounded, claim.flat, 0.0)
+        if self.flat.any():
+            self.flat *= numeric.reach[:, None]
+        self.small: Mask = np.all(self.flat[numeric.rows] > 0, axis=0)
+        self.coarse = COARSE * np.maximum(self.scale, self.flat)
         self.diffuse, self.kinky = np.zeros(claim.outs.size), False
         self.amend(Known.nothing(), np.zeros(0))
         room = 2 * ROOM * unit(numeric.given.vector.dtype) * np.maximum(np.abs(x), self.weights)
@@ -161,11 +191,15 @@ class Directions:
             rounding = np.sqrt(squares @ (moved * self.claim.unit[parameter]) ** 2)
             floor = np.abs(self.numeric.fx[rows]) / np.fmax(step, NATURAL)
             doubt = error + blur[rows] + ROUNDING * rounding + CANCELLED * floor
-            doubt += (self.claim.atol + SPREAD * self.diffuse[rows]) * np.linalg.norm(moved)
+            doubt += (
+                self.claim.atol * np.linalg.norm(moved) + SPREAD * (self.diffuse * self._spread(columns, way))[rows]
+            )
             doubt = np.maximum(doubt + self._unsteady(columns, moved)[rows], atol)
         doubt[~np.isfinite(value)] = np.inf
-        finest = self._least(self.tolerance, columns)[rows]
-        resolved = 4 * doubt <= np.where(finest > 0, self._least(self.coarse, columns)[rows], np.inf)
+        finest, coarse = (self._least(sizes, columns)[rows] for sizes in (self.tolerance, self.coarse))
+        resolved = 4 * doubt <= np.where(coarse > 0, coarse, np.inf)
+        # where f is the same at all points, 0 is right whatever f rounds
+        resolved |= (codes == Status.INSENSITIVE.code) & (np.asarray(squares.sum(axis=1)).reshape(-1) == 0)
         known = value, gap, doubt, np.maximum(doubt, MINOR * finest), finest, resolved, ~resolved & (codes >= PASSING)
         whole = [np.full(self.claim.outs.size, blank) for blank in (0.0, 0.0, np.inf, np.inf, 0.0, True, False)]
         for column, given in zip(whole, known, strict=True):
@@ -174,17 +208,29 @@ class Directions:
         return self.tests[-1]
 
     def _least(self, sizes: Floats, columns: Places) -> Floats:
-        """Give the least positive number of each row among the parameters of these columns, 0 where there is none."""
-        touched = sizes[:, np.unique(self.claim.parameter(columns))]
-        least = np.where(touched > 0, touched, np.inf).min(axis=1)
+        """Give the least positive number of each row among the parameters of these columns, 0 where there is none.
+
+        Those that may vanish count where there are no others.
+        """
+        touched = np.unique(self.claim.parameter(columns))
+        parts, flat = sizes[:, touched], self.flat[:, touched] > 0
+        counts = (parts > 0) & (~flat | flat.all(axis=1, keepdims=True))
+        least = np.where(counts, parts, np.inf).min(axis=1)
         return np.asarray(np.where(np.isfinite(least), least, 0.0))
 
     def tolerate(self, test: Test) -> Test:
         """Take the gap of a test for the sum of many small deviations, and expect as much elsewhere."""
-        moved = np.linalg.norm(test.way)
-        self.diffuse = np.maximum(self.diffuse, np.where(test.off > 1.0, np.abs(test.gap) / moved, 0.0))
+        with np.errstate(all="ignore"):
+            share = np.abs(test.gap) / self._spread(test.columns, test.way)
+        self.diffuse = np.fmax(self.diffuse, np.where((test.off > 1.0) & np.isfinite(share), share, 0.0))
         doubt = test.doubt + np.where(test.off > 1.0, np.abs(test.gap), 0.0)
         return test._replace(doubt=doubt, threshold=np.maximum(test.threshold, doubt))
+
+    def _spread(self, columns: Places, way: Floats) -> Floats:
+        """Give what random deviations as large as the tolerance amount to along a direction, for each row."""
+        squares = (way[columns] / self.weights[columns]) ** 2
+        weights = np.bincount(self.claim.parameter(columns), squares, minlength=self.tolerance.shape[1])
+        return np.asarray(np.sqrt(self.tolerance**2 @ weights))
 
     def likely(self, columns: Places) -> bool:
         """Tell whether a kink is likely in each of these columns: x is 0 there."""
@@ -223,31 +269,38 @@ class Directions:
 
     def chances(self, tests: list[Test]) -> Floats:
         """Bound for each row and parameter the chance that mistakes above the tolerance passed all these tests."""
-        chances = np.ones_like(self.tolerance)
+        chances: Floats = np.ones_like(self.tolerance)
         for test in tests:
             with np.errstate(all="ignore"):
-                chances *= np.fmin(2 * test.threshold[:, None] / self.tolerance, 1.0)
-        # a parameter without any entry but 0 tolerates nothing; what rounding hides is all that can be missed there
-        return np.where(self.tolerance > 0, chances, 0.0)
+                chances *= np.fmin(self._width(test.columns) * test.blind[:, None] / self.tolerance, 1.0)
+        # a parameter that may vanish in some rows is seen in the others
+        chances[(self.tolerance == 0) | ((self.flat > 0) & ~self.small)] = 0.0
+        chances[self.numeric.lost] = 0.0
+        return chances
 
-    def sight(self, columns: Places, tests: list[Test]) -> tuple[float, float, float]:
-        """Say what these columns have shown by passing tests.
+    def _width(self, columns: Places) -> float:
+        """Give the width of what one direction overlooks, in units of what can hide: twice that if signs are fixed."""
+        return 4.0 if self.inward[columns].any() else 2.0
 
-        Returns
-        -------
-        seen, chance, off : float
-            The smallest mistake that is seen for sure if it is the only one, or the largest tolerance if that is more;
-            the chance that larger mistakes cancel; and how much one element is off at most. All sizes are in units of
-            the largest of a parameter, and the worst of all parameters.
-        """
+    def sight(self, columns: Places, tests: list[Test]) -> Sight:
+        """Say what these columns have shown by passing tests."""
         touched = np.unique(self.claim.parameter(columns))
-        scale, tolerance = self.scale[:, touched], self.tolerance[:, touched]
+        rows = self.numeric.rows
+        scale, tolerance = (part[np.ix_(rows, touched)] for part in (self.scale, self.tolerance))
+        sizes = self.weights[[self.claim.ins.leaves[leaf].start for leaf in touched.tolist()]]
         with np.errstate(all="ignore"):
-            blind = np.array([np.where(scale > 0, test.threshold[:, None] / scale, 0.0) for test in tests])
-            off = np.array([(np.abs(test.gap) + test.doubt)[:, None] for test in tests]).min(axis=0) / scale
-            seen = np.maximum(4 * blind.min(axis=0), np.where(scale > 0, tolerance / scale, 0.0))
-            chance = np.where(seen > 0, np.fmin(2 * blind / seen, 1.0), 0.0).prod(axis=0)
-        return float(seen.max()), float(chance.max()), float(np.where(scale > 0, 2 * off, 0.0).max())
+            blind = np.sort([test.blind[rows, None] / scale for test in tests], axis=0)
+            off = np.min([(np.abs(test.gap) + test.doubt)[rows, None] / scale for test in tests], axis=0)
+            one = np.maximum(2 * blind[0], tolerance / scale)
+            # the size at which the best of these tests overlook mistakes with a chance of CHANCE, or less
+            counts, width = np.arange(1, len(tests) + 1)[:, None, None], self._width(columns)
+            sizes_of = width * (np.cumprod(blind, axis=0) / CHANCE) ** (1 / counts)
+            several = np.maximum(sizes_of.min(axis=0), one)
+            chance = np.fmin(width * blind / several, 1.0).prod(axis=0)
+            hidden = 2 * np.min([test.blind[rows, None] for test in tests], axis=0)
+            seen, hidden = hidden <= scale, hidden / sizes
+        worst = (float(part[seen].max(initial=0.0)) for part in (one, several, chance, 2 * off))
+        return Sight._make((*worst, float(hidden[~seen].max()) if not seen.all() else np.nan))
 
 
 def _typical(x: Floats) -> float:

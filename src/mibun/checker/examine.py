@@ -13,7 +13,7 @@ from mibun.checker.known import Known
 from mibun.checker.numeric import Measured, Numeric
 from mibun.checker.report import Finding
 from mibun.checker.source import Source
-from mibun.checker.verdict import FLAT, RIGHT, UNDECIDED, WRONG, judged
+from mibun.checker.verdict import RIGHT, UNDECIDED, WIDE, WRONG, judged
 from mibun.status import PASSING, STATUSES, Status
 
 __all__ = ["MOST_DIGITS", "Examination"]
@@ -98,6 +98,13 @@ class Examination:
             if (row, 0) in measured.told:
                 self.told[row, column] = measured.told[row, 0]
 
+    @property
+    def unmoved(self) -> bool:
+        """Whether f did not change with any element, as far as was looked."""
+        known = self.known
+        looked = known.rows.size == self.claim.size or (self.verdict == WRONG).any()
+        return known.rows.size > 1 and bool(looked) and bool((known.codes == Status.INSENSITIVE.code).all())
+
     def doubt(self, places: Places, why: str) -> None:
         """Take back what cannot be told about elements."""
         wrong = places[np.isfinite(self.given[places])]
@@ -116,21 +123,31 @@ class Examination:
         """What is claimed about the elements that are known."""
         return self.claim.at(self.known.rows, self.known.columns)
 
-    def limits(self, places: Places | slice = slice(None)) -> tuple[Floats, Floats, Floats]:
-        """Give by how much known elements may be off, the scale of their parameter, and |f(x)| over the step."""
+    def limits(self, places: Places | slice = slice(None)) -> tuple[Floats, Floats]:
+        """Give by how much known elements may be off, and the largest entry of their parameter, or their own size."""
         claim, known = self.claim, self.known
         rows, columns = known.rows[places], known.columns[places]
         given = claim.at(rows, columns)
         parameter = claim.parameter(columns)
-        scale = self.scale[rows, parameter]
+        scale = np.fmax(self.scale[rows, parameter], np.abs(given))
+        return claim.atol + claim.rtol[parameter] * scale + self.slack(places), scale
+
+    def slack(self, places: Places | slice = slice(None)) -> Floats:
+        """Give by how much known elements may be off as f, and the gradient itself, are rounded."""
+        rows, columns = self.known.rows[places], self.known.columns[places]
         with np.errstate(all="ignore"):
-            x = np.abs(self.numeric.given.vector[columns].astype(np.float64))
-            steps = np.fmax(known.step[places], NATURAL * np.maximum(x, SMALL * self.numeric.size))
-            floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / steps, nan=0.0, posinf=0.0)
-            allowed = claim.atol + claim.rtol[parameter] * np.maximum(np.abs(given), scale) + CANCELLED * floor
+            floor = np.nan_to_num(np.abs(self.numeric.fx[rows]) / self.steps(places), nan=0.0, posinf=0.0)
         rounding: Any = self.source.unsteady + (0.0 if self.rounding is None else self.rounding)
-        allowed = allowed + (rounding[rows, columns] if np.ndim(rounding) else rounding)
-        return allowed, scale, floor
+        return np.asarray(CANCELLED * floor + (rounding[rows, columns] if np.ndim(rounding) else rounding))
+
+    def steps(self, places: Places | slice) -> Floats:
+        """Give the steps by which elements were found, a natural one at least."""
+        x = np.abs(self.numeric.given.vector[self.known.columns[places]].astype(np.float64))
+        return np.fmax(self.known.step[places], NATURAL * np.maximum(x, SMALL * self.numeric.size))
+
+    def vanishing(self, places: Places | slice = slice(None)) -> NDArray[np.bool_]:
+        """Tell where all of a parameter is 0 as far as can be seen: rounding is not small beside its largest entry."""
+        return np.asarray(~(self.known.error[places] + self.slack(places) <= WIDE * self.limits(places)[1]))
 
     def suspect(self, places: Places) -> NDArray[np.bool_]:
         """Tell what has to be looked at twice: what seems wrong, is undecided, or has a bound that may be narrower."""
@@ -139,13 +156,21 @@ class Examination:
 
     def rough(self, places: Places) -> NDArray[np.bool_]:
         """Tell where f did not look smooth: the bound is not one that rounding alone leaves."""
-        scale = np.maximum(self.limits(places)[1], np.abs(self.given[places]))
+        scale = self.limits(places)[1]
         return np.asarray((self.known.codes[places] != 0) | (self.known.error[places] > SMOOTH * scale))
 
-    def sizes(self, places: Places) -> Floats:
-        """Give what bounds are compared with."""
-        _, scale, floor = self.limits(places)
-        return np.maximum(np.maximum(scale, np.abs(self.given[places])), floor * FLAT)
+    def sizes(self, places: Places | slice = slice(None)) -> Floats:
+        """Give what bounds are compared with: the largest entry of the parameter, and where that is 0, f itself."""
+        known, (_, sizes) = self.known, self.limits(places)
+        if self.vanishing(places).any():
+            rows, parameter = known.rows[places], self.claim.parameter(known.columns[places])
+            with np.errstate(all="ignore"):
+                flat = self.claim.flat[parameter] * self.numeric.reach[rows] / self.steps(places)
+                sizes = np.fmax(sizes, flat)
+            # f is the same at all points, so 0 is right whatever f rounds
+            still = (known.codes[places] == Status.INSENSITIVE.code) & (self.scale[rows, parameter] == 0)
+            sizes[still & (self.given[places] == 0)] = np.inf
+        return sizes
 
     def judge(self, places: Places | slice = slice(None)) -> NDArray[np.int8]:
         """Judge known elements by what is known now."""
@@ -153,7 +178,7 @@ class Examination:
         given = self.claim.at(known.rows[places], known.columns[places])
         found = known.value[places], known.error[places], known.codes[places]
         with np.errstate(all="ignore"):
-            return judged(given, *found, *self.limits(places))
+            return judged(given, *found, self.limits(places)[0], self.sizes(places))
 
     def findings(self, which: int, most: int) -> tuple[Finding, ...]:
         """Give the elements with a verdict, the worst first."""
@@ -185,17 +210,19 @@ class Examination:
 
     def off(self) -> float:
         """Say by how much the elements that are right are off at most, relative to the scale; nan if there are none."""
-        places = np.flatnonzero(self.verdict == RIGHT)
-        size = self.sizes(places)
+        places = np.flatnonzero((self.verdict == RIGHT) & ~self.vanishing())
         off = np.abs(self.given[places] - self.known.value[places]) + self.known.error[places]
-        return float((off[size > 0] / size[size > 0]).max()) if (size > 0).any() else math.nan
+        return float((off / self.limits(places)[1]).max()) if places.size else math.nan
 
-    def blind(self) -> float:
-        """Say how far an element can be off, relative to the scale, and still be right."""
-        places = np.flatnonzero(self.verdict == RIGHT)
-        allowed, scale, _ = self.limits(places)
-        blind = (self.known.error[places] + allowed)[scale > 0] / scale[scale > 0]
-        return float(blind.max()) if blind.size else 0.0
+    def blind(self) -> tuple[float, float]:
+        """Say how far an element can be off and be right: relative to the scale, and where all are 0; nan: none."""
+        right, vanishing = self.verdict == RIGHT, self.vanishing()
+        allowed, scale = self.limits()
+        blind = self.known.error + allowed
+        with np.errstate(all="ignore"):
+            parts = (blind / scale)[right & ~vanishing], blind[right & vanishing]
+        relative, absolute = (float(part.max()) if part.size else math.nan for part in parts)
+        return relative, absolute
 
     def numbers(self) -> tuple[Any, Any]:
         """Give what was claimed and what was found, nan where an element was not differentiated alone, as it was given.

@@ -14,7 +14,7 @@ from mibun.checker.claim import Claim
 from mibun.checker.examine import Examination
 from mibun.checker.verdict import RIGHT, WRONG
 
-__all__ = ["Kind", "kinds_of", "mended", "told"]
+__all__ = ["Kind", "everywhere", "kinds_of", "mended", "told"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -75,6 +75,18 @@ def kinds_of(examination: Examination, clear: bool = False) -> list[Kind]:
         kind = _Part(examination, part, places, clear).kind()
         if kind is not None:
             found.append(kind)
+    return found
+
+
+def everywhere(kinds: list[Kind], claim: Claim) -> list[Kind]:
+    """Take the factor that some parts have in common for that of all parts; empty if they have none."""
+    if not kinds or kinds[0].factor is None or len({(kind.how, kind.factor) for kind in kinds}) > 1 or claim.sparse:
+        return []
+    factor, found = kinds[0].factor, []
+    for row, out in enumerate(claim.outs.leaves):
+        for column, leaf in enumerate(claim.ins.leaves):
+            block = claim.matrix[out.start : out.stop, leaf.start : leaf.stop].reshape(-1) / factor
+            found.append(Kind(kinds[0].how, f"in {leaf.name}", (row, column), block, np.ones(block.size, bool)))
     return found
 
 

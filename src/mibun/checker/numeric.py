@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.centre import centred, in_a_row, stairs
-from mibun.checker.claim import columns_of
+from mibun.checker.centre import TRIALS, centred, in_a_row, stairs
+from mibun.checker.claim import NATURAL, columns_of
 from mibun.checker.level import POINTS, noise_level, spacing
 from mibun.derivatives import directional, jacobian
 from mibun.errors import FunctionUnchanged
@@ -30,8 +30,11 @@ Places = NDArray[np.intp]
 AGAIN: Final = 0.85
 #: What differs between two calls at x is noise below this part of f, and chance above it.
 RANDOM: Final = 1e-2
+#: Most evaluations that it takes to measure noise.
+MEASURING: Final = (1 + TRIALS) * (POINTS - 1)
 #: Fewest evaluations with which a derivative is asked for.
 LEAST: Final = 5
+OUTSIDE: Final = "f is not finite at x itself"
 FAILED: Final = np.uint8(Status.FAILED.code)
 
 
@@ -93,8 +96,13 @@ class Numeric:
 
     @property
     def rows(self) -> Places:
-        """All numbers that f returns."""
-        return np.arange(self.fx.size)
+        """All numbers that f returns, but for those that are not finite at x."""
+        return np.flatnonzero(np.isfinite(self.fx))
+
+    @property
+    def lost(self) -> Places:
+        """Those that are not."""
+        return np.flatnonzero(~np.isfinite(self.fx))
 
     @property
     def random(self) -> bool:
@@ -117,18 +125,30 @@ class Numeric:
         if self.options.noise is not None:
             return np.full(self.fx.size, float(self.options.noise))
         grain = unit(self.given.vector.dtype)
+        rounded = np.asarray(grain / 2 * np.abs(np.nan_to_num(self.fx)))
+        if self.left is not None and self.left < MEASURING:
+            return rounded
         near = noise_level(in_a_row(self.f, self.centre, self.options, spacing(grain)))
         # f may compute in float32, which is a staircase, and flat between two steps
         steps, evaluations = stairs(self.f, self.centre, self.options)
         self.evaluations += POINTS - 1 + evaluations
         # where f is not finite beside x nothing is known but its rounding
-        return np.maximum(np.maximum(np.nan_to_num(near), steps), grain / 2 * np.abs(np.nan_to_num(self.fx)))
+        return np.maximum(np.maximum(np.nan_to_num(near), steps), rounded)
+
+    @cached_property
+    def reach(self) -> Floats:
+        """How large each number that f returns gets at x and a natural step away from it."""
+        if self.left is not None and self.left < POINTS - 1:
+            return np.abs(self.fx)
+        self.evaluations += POINTS - 1
+        values = np.abs(in_a_row(self.f, self.centre, self.options, NATURAL))
+        return np.asarray(np.nan_to_num(values, nan=0.0, posinf=0.0).max(axis=0))
 
     def everything(self, reserve: int = 0) -> Measured:
         """Differentiate every number that f returns with respect to every entry of x; keep a reserve of the budget."""
         left = self.left
         budget = None if left is None else max(left - min(reserve, left // 4), 1)
-        found = self._answer(self.f, self.options, self.rows, jacobian, budget)
+        found = self._answer(self.f, self.options, np.arange(self.fx.size), jacobian, budget)
         told = {}
         if any(note.element is not None for note in found.notes):
             whole = Structure.of(found.value)
@@ -142,10 +162,19 @@ class Numeric:
         step = np.zeros_like(value) if found.step is None else columns_of(found.step, self.ins, self.outs)
         return Measured(value, error, columns_of(found.status, self.ins, self.outs, np.uint8), step, told)
 
+    def nowhere(self, columns: int) -> Measured:
+        """Say of some columns that f is not finite at x."""
+        blank = np.full((self.fx.size, columns), np.nan)
+        codes = np.full(blank.shape, Status.NOT_FINITE.code, np.uint8)
+        places = np.ndindex(blank.shape)
+        return Measured(
+            blank, np.full(blank.shape, np.inf), codes, np.zeros(blank.shape), dict.fromkeys(places, OUTSIDE)
+        )
+
     def along(self, way: Floats, rows: Places, **more: Any) -> Measured:
         """Differentiate some of the numbers that f returns along a direction; those of the others are nan."""
         # an evaluator keeps whole values of f, and sends f to others
-        rows = rows if self.options.evaluator is None and self.options.workers is None else self.rows
+        rows = rows if self.options.evaluator is None and self.options.workers is None else np.arange(self.fx.size)
         direction = self.ins.unflatten(way, cast=False)
         found = self._answer(self._some(rows), self.lines, rows, directional, self.left, direction, **more)
         count = (self.fx.size, 1)

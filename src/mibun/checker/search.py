@@ -6,36 +6,34 @@ has found wrong are set apart, and new directions are drawn for the rest, until 
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mibun.checker.bisection import ROWS, Bisection
 from mibun.checker.closer import looked_closer, shortest
-from mibun.checker.directions import Directions, Test
+from mibun.checker.directions import CHANCE, Directions, Test
 from mibun.checker.examine import Examination
-from mibun.checker.kinds import Kind, kinds_of, mended
+from mibun.checker.kinds import Kind, everywhere, kinds_of, mended
 from mibun.checker.numeric import Spent
 from mibun.checker.secondlook import learn
 from mibun.status import PASSING
 
-__all__ = ["CHANCE", "Search"]
+__all__ = ["Search"]
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-#: Directions that a part has to pass: at least, at most.
+#: Directions that a part has to pass: at least, and at most where one more does not make the chance small enough.
 FEWEST: Final = 2
 MOST: Final = 3
-#: The chance of having missed a mistake that is small enough for fewer directions.
-CHANCE: Final = 1e-4
 #: Wrong columns that are looked at before the search gives up, and those after which one kind of mistake is tried.
 FOUND: Final = 24
 PAUSES: Final = (3, 6, 12, 24)
 #: Evaluations of a search without a budget, of those the most to see more in parts than in all columns together; of one
 #: column in few rows or in many, each with points of its own, and of one direction where there is noise.
-LIMIT: Final = 6000
+LIMIT: Final = 9000
 PARTS: Final = 2000
 COLUMN: Final = 24
 COLUMN_OF_MANY: Final = 120
@@ -76,9 +74,8 @@ class Search:
 
     def run(self) -> None:
         """Search until all is clear, or until there is no end to it."""
-        everything = np.arange(self.claim.outs.size)
         try:
-            self._look(np.flatnonzero(~self._finite())[:FOUND], everything)
+            self._look(np.flatnonzero(~self._finite())[:FOUND], self.numeric.rows)
             self._survey()
             left = self.active()
             # the rows that seem wrong are seldom more than some; that the others are right directions show
@@ -110,13 +107,17 @@ class Search:
             part = np.setdiff1d(part, self.aside)
             if not tests or not part.size:
                 continue
-            hidden = self._hidden(part, tests)
+            hidden, whole = self._hidden(part, tests), part.size == columns.size
+            small = hidden[self.directions.small[self.claim.parameter(hidden)]]
+            if 0 < small.size < part.size:
+                self.queue.append(small)  # parameters that others hide, and that may vanish
+                part, hidden = np.setdiff1d(part, small), np.setdiff1d(hidden, small)
             count = self._parts(part, tests) if hidden.size == part.size else 1
             if count > 1:
                 self.queue += np.array_split(part, count)
                 continue
-            if 0 < hidden.size < part.size and part.size == columns.size:
-                self.queue.append(hidden)  # parameters of small entries, which others hide
+            if 0 < hidden.size < part.size and whole:
+                self.queue.append(hidden)  # parameters of small entries
                 part = np.setdiff1d(part, hidden)
             self.passed.append((part, tests))
             if not any(test.resolved.all() for test in tests):
@@ -126,11 +127,12 @@ class Search:
         """Test columns until a few directions in a row pass; look at those that do not; give the tests."""
         tests: list[Test] = []
         if columns.size == 1:  # as many evaluations as a direction takes say more
-            self._look(columns, np.arange(self.claim.outs.size))
+            self._look(columns, self.numeric.rows)
             self.aside += np.setdiff1d(columns, self.aside).tolist()
             return []
         while columns.size and not self.ended:
-            if len(tests) >= MOST or (len(tests) >= FEWEST and self._chance(columns, tests) <= CHANCE):
+            count, chance = len(tests), self._chance(columns, tests)
+            if count >= FEWEST and (chance <= CHANCE or (count >= MOST and chance ** (1 + 1 / count) > CHANCE)):
                 break
             test = self.directions.test(columns, self.directions.drawn(columns))
             if test.suspicious and Bisection(self.directions, self._look, self._watch).run(test):
@@ -180,9 +182,10 @@ class Search:
 
     def _ratio(self, columns: Places, doubt: Floats, wanted: Floats) -> float:
         """Say how many times larger a mistake must be to be seen for sure than is wanted."""
-        wanted = wanted[:, np.unique(self.claim.parameter(columns))]
+        part = np.ix_(self.numeric.rows, np.unique(self.claim.parameter(columns)))
+        wanted, counts = wanted[part], self.directions.flat[part] == 0
         with np.errstate(all="ignore"):
-            return float(np.where(wanted > 0, 4 * doubt[:, None] / wanted, 0.0).max())
+            return float(np.where(counts & (wanted > 0), 4 * doubt[self.numeric.rows, None] / wanted, 0.0).max())
 
     def _look(self, columns: Places, rows: Places) -> int:
         """Differentiate some rows of columns one by one; tell how many columns have mistakes.
@@ -198,7 +201,7 @@ class Search:
                 mine = known.columns == column
                 if np.isfinite(known.error[mine]).all() and (known.codes[mine] < PASSING).all():
                     continue
-            rest = np.setdiff1d(np.arange(self.claim.outs.size), known.rows[known.columns == column])
+            rest = np.setdiff1d(self.numeric.rows, known.rows[known.columns == column])
             if rest.size:
                 self._learn(column, rest)
                 known = self.examination.known
@@ -230,18 +233,19 @@ class Search:
 
     def _explain(self) -> None:
         """Look for kinds of mistake without which the claim agrees with all directions that were tried."""
-        kinds = [kind for kind in kinds_of(self.examination) if kind.mended is not None]
-        if not kinds:
-            return
-        matrix = mended(self.claim, kinds)
-        if matrix is None:
-            return
-        for test in self.directions.tests:
-            with np.errstate(all="ignore"):
-                gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
-            if not (gap <= np.where(np.isfinite(test.doubt), test.threshold, np.inf)).all():
+        found = [kind for kind in kinds_of(self.examination) if kind.mended is not None]
+        for kinds in (found, everywhere(found, self.claim)):
+            matrix = mended(self.claim, kinds) if kinds else None
+            if matrix is not None and all(self._agrees(test, matrix) for test in self.directions.tests):
+                self.explained, self.ended = kinds, "explained"
                 return
-        self.explained, self.ended = kinds, "explained"
+
+    def _agrees(self, test: Test, matrix: Any) -> bool:
+        """Tell whether another claim would have passed a test."""
+        with np.errstate(all="ignore"):
+            gap = np.abs(test.value - matrix[:, test.columns] @ test.way[test.columns])
+        enough = np.maximum(test.threshold, test.tolerance / 4)
+        return bool((gap <= np.where(np.isfinite(test.doubt), enough, np.inf)).all())
 
     def _affordable(self, more: int) -> bool:
         """Tell whether more evaluations may be used without being asked for."""

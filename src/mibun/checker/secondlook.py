@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mibun.checker.closer import looked_closer, shortest, worth
+from mibun.checker.closer import SMALL, looked_closer, shortest, worth
 from mibun.checker.examine import Examination
 from mibun.checker.numeric import Measured, Spent
 from mibun.checker.verdict import RIGHT, SUBGRADIENT, UNDECIDED, WIDE, WRONG
@@ -63,6 +63,7 @@ class SecondLook:
         self.examination, self.numeric, self.known = examination, examination.numeric, examination.known
         self.verdict, self.column = examination.verdict, column
         self.axis = self.numeric.axis(column)
+        self.far = max(abs(float(self.numeric.given.vector[column])), SMALL * self.numeric.size) / 2
 
     def run(self, places: Places) -> None:
         """Look at what is wrong, undecided, or right within a bound that could be narrower."""
@@ -101,6 +102,8 @@ class SecondLook:
             places = places[narrower | (self.verdict[places] == UNDECIDED)]
         if places.size:
             step = shortest(self.numeric, self.axis, self.clear(places))
+            if step > self.far:
+                return
             found = looked_closer(self.numeric, self.axis, known.rows[places], step)
             self.examination.amend(places, found, better=True)
 
@@ -112,6 +115,8 @@ class SecondLook:
             return
         rows, given = known.rows[places], self.examination.given[places]
         step = shortest(self.numeric, self.axis, self.clear(places))
+        if step > self.far:
+            return
         left, right = (self.numeric.close(self.axis, rows, side(1, step)) for side in (Backward, Forward))
         slopes = np.stack([left.value[rows, 0], right.value[rows, 0]])
         errors = np.stack([left.error[rows, 0], right.error[rows, 0]])

@@ -83,7 +83,8 @@ class Source:
         for _ in range(WOBBLES):
             moved = x + random.choice([-1, 1], x.size).astype(x.dtype) * np.spacing(sizes)
             try:
-                off = abs(self.called(ins.unflatten(moved)).matrix - self.claim.matrix)
+                with np.errstate(all="ignore"):
+                    off = abs(self.called(ins.unflatten(moved)).matrix - self.claim.matrix)
             except OUTSIDE:  # x is at the edge of the domain
                 continue
             most = np.maximum(most, off.max() if self.claim.sparse else np.nan_to_num(off, posinf=0.0))
@@ -108,4 +109,5 @@ class Source:
             other: NDArray[Any] = self.called(ins.unflatten(point)).matrix
         except OUTSIDE:  # the other point may be outside of the domain
             return False
-        return bool(abs(self.claim.matrix).max()) and not abs(other - self.claim.matrix).max()
+        with np.errstate(all="ignore"):
+            return bool(abs(self.claim.matrix).max()) and not abs(other - self.claim.matrix).max()

@@ -75,7 +75,7 @@ def check(
         f is not evaluated outside them.
     budget : int, optional
         Most evaluations of f, never passed. Default: some 11 an element if every one is looked at, else as many as the
-        directions need, and 6,000 where there are many mistakes.
+        directions need, and 9,000 where there are many mistakes.
     vectorized : bool
         f takes a stack of points, (m, *S), and returns (m, *T); gradient gets one point.
     workers, evaluator
@@ -132,7 +132,12 @@ def check(
         source = Source(gradient, numeric, rtol, float(atol))
         examination, search = Examination(source, numeric), None
         affordable = budget is None or budget >= COLUMN * numeric.ins.size
-        if exhaustive or numeric.chain or (source.claim.size <= FEW and affordable):
+        if numeric.lost.size:  # nan on either side is wrong, whatever is claimed
+            some = np.arange(min(numeric.ins.size, FEW))
+            examination.take(numeric.nowhere(some.size), some, numeric.lost[:FEW])
+        if not numeric.rows.size:
+            pass
+        elif exhaustive or numeric.chain or (source.claim.size <= FEW and affordable):
             learn(examination, numeric.everything(RESERVE), np.arange(numeric.ins.size), numeric.rows)
         else:
             search = Search(examination, Directions(source, numeric, seed))

@@ -75,7 +75,7 @@ def check(function: str, gradient: str, at: str, path: str | None, **given: Any)
     except (Exception, SystemExit) as error:
         raise refused(short(function.strip()), error) from error
     text = json.dumps(report.to_dict(), allow_nan=False)
-    if path == "-":
+    if path is not None and path.strip() == "-":
         show(text)
         return STATUS[report.verdict]
     if path is not None:
