@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from learning import machine
+from machine import machine
 from peers import Contender, Counted, contenders, missing, versions
 from report import table
 
