@@ -108,8 +108,8 @@ def test_costs_are_what_is_counted(engine):
     assert said == announced
     plain = isinstance(engine, (learn.Node, learn.Column))
     # Differences that are taken plainly evaluate the loss at the point itself once more for each chunk of units, and
-    # chain tries one sample again beside the others: overhead that is not counted as work of the engine.
-    assert said <= did <= said + (5 * 30 if plain else 2 * network.outputs)
+    # chain tries one sample again beside the others, and half a row alone: overhead that is not counted as work.
+    assert said <= did <= said + (5 * 30 if plain else 2 * network.outputs + 3)
 
 
 def test_zero_inputs_are_skipped_and_equal_ones_shared():

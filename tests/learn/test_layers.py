@@ -296,7 +296,7 @@ def test_layers_print_as_what_they_are():
         "ReLU()",
         "Tanh()",
     ]
-    assert repr(learn.Elementwise(np.sin)) == "Elementwise(function=<ufunc 'sin'>)"
+    assert repr(learn.Elementwise(np.sin)) == "Elementwise(sin)"
     assert [repr(layer) for layer in (learn.StepFunction(), learn.Identity())] == [
         "StepFunction(smoothing=None)",
         "Identity()",

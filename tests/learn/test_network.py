@@ -244,7 +244,7 @@ def test_a_seed_gives_the_same_weights(dtype):
 
 
 def test_layers_that_do_not_fit_are_named():
-    with pytest.raises(InputError, match=r"layer 2 does not fit.*50 inputs, but gets 30 from layer 1"):
+    with pytest.raises(InputError, match=r"layer 2 does not fit after layer 1, Sigmoid.*50 inputs, but gets 30"):
         learn.Network([learn.Dense(64, 30), learn.Sigmoid(), learn.Dense(50, 10)])
 
 

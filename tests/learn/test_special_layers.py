@@ -268,6 +268,46 @@ def test_a_bad_black_box_is_refused_by_its_fault(function, message):
         learn.gradient(boxed(function), x, np.zeros(5, int), engine="chain")
 
 
+class Normalised(learn.Layer):
+    """A layer of one's own whose rows depend on each other."""
+
+    def forward(self, weights, x):
+        return x - x.mean(axis=0)
+
+
+@pytest.mark.parametrize("engine", ["node", "column", learn.Column(every_step=True), "direction"])
+@pytest.mark.parametrize("samples", [1, 5])
+def test_engines_that_need_samples_alone_try_it(engine, samples):
+    x, labels = np.random.default_rng(0).normal(size=(samples, 3)), np.zeros(samples, int)
+    own = learn.Network([learn.Dense(3, 4), Normalised(), learn.Dense(4, 2)], seed=1)
+    for network in (own, boxed(normalised)):
+        with pytest.raises(InputError, match=r"(BlackBox|Normalised)\(.*rows are not independent.*'coordinate'"):
+            learn.gradient(network, x, labels, engine=engine)
+    own = learn.Network([learn.Dense(3, 2)], lambda y, t: np.abs(y - t).sum(axis=1) / len(y))
+    with pytest.raises(InputError, match="its samples are not independent"):
+        learn.gradient(own, x, np.zeros((samples, 2)), engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["chain", "node", "column", "direction"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_function_that_does_not_work_on_every_element_alone_is_refused(engine, axis):
+    layers = [learn.Dense(3, 4), learn.Elementwise(lambda z: z - z.mean(axis=axis, keepdims=True)), learn.Dense(4, 2)]
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    with pytest.raises(InputError, match=r"Elementwise\(<lambda>\).*every element alone.*BlackBox"):
+        learn.gradient(learn.Network(layers, seed=1), x, np.zeros(5, int), engine=engine)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_bounds_of_plain_losses_and_boxes_are_not_absurdly_large(dtype):
+    x, targets = np.random.default_rng(0).random((5, 4)), np.random.default_rng(1).random((5, 2))
+    box = learn.BlackBox(lambda z: np.sin(z[:, :2] + z[:, 2:]), 2)
+    layers = [learn.Dense(4, 4), box, learn.Dense(2, 2)]
+    network = learn.Network(layers, lambda y, t: ((y - t) ** 2).sum(axis=1), seed=1, dtype=dtype)
+    d = learn.gradient(network, x, targets, engine="chain")
+    for name, error in d.error.items():
+        assert error.max() < (1e-7 if dtype == np.float64 else 1e-3) * max(1, np.abs(d.value[name]).max())
+
+
 def test_one_sample_alone_shows_a_black_box_whose_rows_depend_on_each_other():
     with pytest.raises(InputError, match="rows are not independent"):
         learn.gradient(boxed(normalised), np.ones((1, 3)), [0], engine="chain")

@@ -240,8 +240,8 @@ class PerSampleLoss:
     def slope(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
         """Give the losses and their plain central differences."""
         losses = self.per_sample(logits, targets)
-        above, below, _ = self._moved(logits, targets, losses, 1)
-        return losses, (above - below).astype(logits.dtype, copy=False)
+        above, below, gap, _ = self._moved(logits, targets, losses, 1)
+        return losses, ((above - below) / gap).astype(logits.dtype, copy=False)
 
     def slope_error(self, logits: Array, targets: Targets, logits_error: Array) -> Bound:
         """Compare the differences at h and 2h: the odd parts tell truncation, the even ones kinks."""
@@ -256,11 +256,11 @@ class PerSampleLoss:
         rounding += 2 * curved * logits_error.max(axis=1, keepdims=True)
         return Bound(truncation.astype(logits.dtype), rounding.astype(logits.dtype))
 
-    def _moved(self, logits: Array, targets: Targets, losses: Array, multiple: int) -> tuple[Array, Array, Array]:
-        """Give the losses at output ± h, over the distance of the two, and h: (samples, outputs)."""
+    def _moved(self, logits: Array, targets: Targets, losses: Array, multiple: int) -> tuple[Array, ...]:
+        """Give the losses at output + h and at - h, the distance of the two points, and h: (samples, outputs)."""
         wide = logits.astype(np.float64)
         h = PLAIN_STEP * multiple * np.maximum(1, np.abs(wide))
-        above, below = np.empty_like(wide), np.empty_like(wide)
+        above, below, gap = np.empty_like(wide), np.empty_like(wide), np.empty_like(wide)
         for k in range(wide.shape[1]):
             high, low = wide.copy(), wide.copy()
             high[:, k] += h[:, k]
@@ -269,21 +269,31 @@ class PerSampleLoss:
             rows = np.concatenate([wide[:1], high, low])
             found = self.per_sample(rows, np.concatenate([targets[:1], targets, targets]))
             self._require_independent(float(losses[0]), float(found[0]), logits.dtype)
-            gap = high[:, k] - low[:, k]
-            above[:, k], below[:, k] = found[1 : 1 + len(wide)] / gap, found[1 + len(wide) :] / gap
-        return above, below, h
+            above[:, k], below[:, k], gap[:, k] = found[1 : 1 + len(wide)], found[1 + len(wide) :], (high - low)[:, k]
+        return above, below, gap, h
 
     def _parts(self, logits: Array, targets: Targets, losses: Array, multiple: int) -> tuple[Array, Array, Array]:
         """Give the odd part (L+ - L-)/2h, the even part (L+ - 2L + L-)/2h, and h."""
-        above, below, h = self._moved(logits, targets, losses, multiple)
-        middle = losses[:, np.newaxis] / (2 * h)
-        return above - below, (above - middle) - (middle - below), h
+        above, below, gap, h = self._moved(logits, targets, losses, multiple)
+        middle = losses[:, np.newaxis]
+        return (above - below) / gap, ((above - middle) - (middle - below)) / gap, h
+
+    def require_independent(self, logits: Array, targets: Targets, losses: Array) -> None:
+        """Refuse a loss whose number for the first sample depends on the other samples.
+
+        Raises
+        ------
+        InputError
+            If it is another one for the same sample alone, or of one sample among two.
+        """
+        few = [0] if len(logits) > 1 else [0, 0]
+        self._require_independent(float(losses[0]), float(self.per_sample(logits[few], targets[few])[0]), logits.dtype)
 
     def _require_independent(self, first: float, again: float, dtype: np.dtype[Any]) -> None:
         if math.isfinite(first) and not abs(first - again) <= math.sqrt(np.finfo(dtype).eps) * max(1e-300, abs(first)):
             raise InputError(
                 f"the loss {self.name} gave {first:.6g} for a sample, and {again:.6g} for the same among others: its "
-                " samples are not independent; give a loss of each sample alone (no mean, no normalisation)"
+                "samples are not independent; give a loss of each sample alone (no mean, no normalisation)"
             )
 
 

@@ -442,8 +442,8 @@ def _checked_layers(layers: object, shape: Shape | None) -> tuple[tuple[Layer, .
         try:
             shapes.append(layer.output_shape(shapes[-1]))
         except InputError as error:
-            source = f" from layer {number - 1}" if number else ""
-            raise InputError(f"layer {number} does not fit: {error}{source}") from None
+            after = f" after layer {number - 1}, {layers[number - 1]}" if number else ""
+            raise InputError(f"layer {number} does not fit{after}: {error}") from None
     if shapes[-1] is not None and len(shapes[-1]) != 1:
         raise InputError(f"the last layer gives samples of shape {shapes[-1]}; end with Flatten() and a Dense layer")
     return tuple(layers), tuple(shapes)
@@ -494,7 +494,11 @@ def _checked_labels(labels: NDArray[Any], samples: int, outputs: int | None) -> 
 def _brief(layer: Layer) -> str:
     if isinstance(layer, Dense):
         return f"Dense({layer.inputs}, {layer.outputs})"
-    return f"Conv2D({layer.inputs}, {layer.outputs}, {layer.size})" if isinstance(layer, Conv2D) else repr(layer)
+    if isinstance(layer, Conv2D):
+        stride = f", stride={layer.stride}" * (layer.stride != 1)
+        padding = f", padding={layer.padding}" * (layer.padding != 0)
+        return f"Conv2D({layer.inputs}, {layer.outputs}, {layer.size}{stride}{padding})"
+    return repr(layer)
 
 
 def _describe(layer: Layer) -> dict[str, Any]:

@@ -99,7 +99,8 @@ def train(
         How parameters follow the gradient, a rule or its word such as "adam"; by default
         `GradientDescent(learning_rate=0.1)`.
     engine
-        `"chain"` or `"coordinate"`, or an engine value: how the gradient is computed.
+        How the gradient is computed: `"auto"`, `"chain"`, `"node"`, `"column"`, `"coordinate"`, `"direction"`, or an
+        engine value such as `learn.Direction("whole loss")`.
     batch_size
         Images in a step, from 1 to the number of training images.
     epochs, steps

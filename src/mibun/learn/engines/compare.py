@@ -211,6 +211,8 @@ def _row(
 ) -> EngineRow:
     """Measure one engine."""
     assumption = str(getattr(engine, "assumption", "not said"))
+    if isinstance(engine, Chain) and any(getattr(layer, "smoothing", None) for layer in network.layers):
+        assumption += "; a smoothed step, where the loop sees a hard one"
     try:
         cost = engine.cost(network, len(x))
         guess = forecast(engine, network, x, targets, 1).seconds

@@ -154,9 +154,9 @@ def _warn_of_dead_entries(network: Network, gradient: Array, h: float) -> None:
     if network.dtype == np.float32 and h < LEAST_STEP_FLOAT32:
         dead = float(np.count_nonzero((gradient == 0) | np.isnan(gradient))) / max(1, gradient.size)
         warnings.warn(
-            f"coordinate in float32 at h = {h:g}: {100 * dead:.0f} % of the entries are 0, for two losses differ "
-            f"by less than their last digit; take h of at least {LEAST_STEP_FLOAT32:g}, float64, or engine 'chain' or "
-            "'column', which lose no digits",
+            f"coordinate in float32 at h = {h:g}: {100 * dead:.0f} % of the entries are 0, and few digits of the "
+            "others are right, for two losses differ by little more than their last one; take h of at least "
+            f"{LEAST_STEP_FLOAT32:g}, float64, or engine 'chain' or 'column', which lose no digits",
             DeadDifferences,
             stacklevel=4,
         )

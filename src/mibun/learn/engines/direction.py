@@ -25,7 +25,7 @@ from mibun.descent.spsa import SPSA, spread
 from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound
 from mibun.learn.engines.engine import Cost, as_derivative
-from mibun.learn.engines.shifts import weight_layers
+from mibun.learn.engines.shifts import require_independent_losses, weight_layers
 from mibun.learn.layers import Layer
 from mibun.learn.losses import Targets
 from mibun.learn.network import Network
@@ -122,7 +122,8 @@ class Direction:
             loss = self._write(network, x, targets, rng, vector, spreads if errors else None)
         bound = Bound(np.zeros(vector.size), 3.0 * np.sqrt(spreads)) if errors else None
         pairs = self.estimator.pairs
-        note = Note(None, Status.CONVERGED, f"an estimate from {pairs} random pairs; errors are 3 standard deviations")
+        counted = "1 random pair" if pairs == 1 else f"{pairs} random pairs"
+        note = Note(None, Status.CONVERGED, f"an estimate from {counted}; errors are 3 standard deviations")
         evaluations = self.cost(network, len(x)).evaluations
         return as_derivative(network, vector, bound, loss, evaluations, self._step(network, loss), (note,))
 
@@ -255,12 +256,15 @@ def _noisy_pass(
     value, kept = network.unflattened(x), {}
     for number, layer in enumerate(network.layers):
         below, value = value, layer.forward(weights[number], value)
+        layer.require_independent(weights[number], below, value)
         if number in seeds:
             kept[number] = below, value.shape
             noise = _noise(seeds[number], value.shape, value.dtype)
             noise *= value.dtype.type(step)
             value = np.add(value, noise, out=noise)
-    return network.loss_function.per_sample(value, targets), kept
+    losses = network.loss_function.per_sample(value, targets)
+    require_independent_losses(network, value, targets, losses)
+    return losses, kept
 
 
 def _mean_loss(network: Network, x: Array, targets: Targets, vector: Array) -> float:

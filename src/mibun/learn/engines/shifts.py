@@ -15,7 +15,7 @@ from mibun.errors import InputError
 from mibun.learn.bounds import Array
 from mibun.learn.engines.chain import layer_values
 from mibun.learn.layers import Activation, Dense, Layer, Mask, Weights
-from mibun.learn.losses import Targets, loss_change
+from mibun.learn.losses import PerSampleLoss, Targets, loss_change
 from mibun.learn.network import Network
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "channel_answers",
     "forward_pass",
     "loss_rounding",
+    "require_independent_losses",
     "require_layers",
     "slope_of_units",
     "tail_price",
@@ -58,7 +59,17 @@ def forward_pass(network: Network, x: Array, targets: Targets) -> Pass:
     """Push a batch through a network whose masks are drawn."""
     weights = network.by_layer(network.vector)
     values = layer_values(network, weights, x)
-    return Pass(network, weights, values, targets, network.loss_function.per_sample(values[-1], targets))
+    for layer, own, below, value in zip(network.layers, weights, values, values[1:], strict=False):
+        layer.require_independent(own, below, value)
+    losses = network.loss_function.per_sample(values[-1], targets)
+    require_independent_losses(network, values[-1], targets, losses)
+    return Pass(network, weights, values, targets, losses)
+
+
+def require_independent_losses(network: Network, logits: Array, targets: Targets, losses: Array) -> None:
+    """Refuse a loss of the user's whose number for one sample depends on the others."""
+    if isinstance(network.loss_function, PerSampleLoss):
+        network.loss_function.require_independent(logits, targets, losses)
 
 
 def weight_layers(network: Network) -> list[int]:

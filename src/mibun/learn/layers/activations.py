@@ -19,6 +19,7 @@ class Activation(Layer):
     """A layer that works on every unit alone; its local derivative is a numerical difference."""
 
     channelwise: ClassVar[bool] = True
+    samplewise: ClassVar[bool] = True
 
     def forward(self, weights: Weights, x: Array) -> Array:
         """Apply the function to every unit."""
@@ -296,7 +297,7 @@ class StepFunction(Activation):
         return f"its slope is that of a wide difference {wide}: the gradient is that of the smoothed network"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Elementwise(Activation):
     """Any function of an array that works on every element alone; only its forward direction is needed.
 
@@ -335,6 +336,9 @@ class Elementwise(Activation):
         if not callable(self.function):
             raise InputError(f"Elementwise takes a function of an array, such as np.sin, not {self.function!r}")
 
+    def __repr__(self) -> str:
+        return f"Elementwise({self.name})"
+
     @property
     def name(self) -> str:
         """The function's own name."""
@@ -350,6 +354,28 @@ class Elementwise(Activation):
                 f"given {z.dtype} of shape {z.shape}, it returned {a.dtype} of shape {a.shape}"
             )
         return a.astype(z.dtype, copy=False)
+
+    def require_independent(self, weights: Weights, x: Array, y: Array) -> None:
+        """Refuse a function whose value for some elements depends on others, as that of a softmax does.
+
+        Raises
+        ------
+        InputError
+            If half of the first sample on its own has other values than in the batch.
+        """
+        half = (slice(0, 1), ..., slice(0, (x.shape[-1] + 1) // 2))
+        first, again = y[half], self.value(x[half])
+        allowed = float(np.sqrt(np.finfo(y.dtype).eps)) * max(1e-300, float(np.abs(first).max()))
+        if np.isfinite(first).all() and not np.abs(first - again).max() <= allowed:
+            raise InputError(
+                f"{self!r} gave {first.ravel()[0]} for {x.flat[0]}, and {again.ravel()[0]} for the same among others: "
+                "it does not work on every element alone, or it is random; a function of rows goes into BlackBox"
+            )
+
+    def pull(self, weights: Weights, x: Array, y: Array, upstream: Array) -> Array:
+        """Multiply by the local slope, of a function that works on every element alone."""
+        self.require_independent(weights, x, y)
+        return super().pull(weights, x, y, upstream)
 
     def slope(self, z: Array, a: Array) -> Array:
         """Give the plain central difference."""

@@ -9,15 +9,15 @@ import numpy as np
 from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound, rounding_unit, times, with_underflow
 from mibun.learn.layers.dense import checked_counts
-from mibun.learn.layers.layer import PLAIN_STEP, Layer, Shape, Weights, flat_inputs, size_of
+from mibun.learn.layers.layer import PLAIN_STEP, Layer, Shape, Weights, flat_inputs, require_same_row, size_of
 
-__all__ = ["BlackBox", "require_same_row", "rows_at_once"]
+__all__ = ["BlackBox", "rows_at_once"]
 
 #: Bytes of inputs that are given to a function of the user's at once.
 STACK_BYTES = 8_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BlackBox(Layer):
     """Any function from rows to rows, such as a simulation; nothing else of it is known.
 
@@ -63,6 +63,9 @@ class BlackBox(Layer):
             raise InputError(f"BlackBox takes a function of rows, not {self.function!r}")
         checked_counts(self, "n_out")
 
+    def __repr__(self) -> str:
+        return f"BlackBox({self.name}, n_out={self.n_out})"
+
     @property
     def name(self) -> str:
         """The function's own name."""
@@ -102,8 +105,8 @@ class BlackBox(Layer):
         """Multiply by the matrix of plain central differences of every sample."""
         out = np.empty(x.shape, x.dtype)
         for part in rows_at_once(len(x), 2 * x.shape[1] ** 2):
-            above, below, _ = self._moved(x[part], y[part], 1)
-            out[part] = np.einsum("bik,bk->bi", above - below, upstream[part])
+            above, below, gap, _ = self._moved(x[part], y[part], 1)
+            out[part] = np.einsum("bik,bk->bi", (above - below) / gap, upstream[part])
         return out
 
     def forward_error(self, weights: Weights, x: Array, y: Array, x_error: Array) -> Array:
@@ -127,8 +130,8 @@ class BlackBox(Layer):
             rounding[part] = (times(slopes, before.rounding) + times(reach, lost.rounding) + here).sum(axis=2)
         return Bound(truncation, with_underflow(rounding))
 
-    def _moved(self, x: Array, y: Array, multiple: int) -> tuple[Array, Array, Array]:
-        """Give f(z + h e_i) and f(z - h e_i), over the distance of the two, and h: (samples, n_in, n_out or 1)."""
+    def _moved(self, x: Array, y: Array, multiple: int) -> tuple[Array, Array, Array, Array]:
+        """Give f(z + h e_i), f(z - h e_i), the distance of the two points, and h: (samples, n_in, n_out or 1)."""
         width = x.shape[1]
         wide = x.astype(np.float64)
         h = PLAIN_STEP * multiple * np.maximum(1, np.abs(wide))
@@ -138,20 +141,20 @@ class BlackBox(Layer):
         points[:, 1, own, own] -= h
         gap = (points[:, 0, own, own] - points[:, 1, own, own])[:, :, np.newaxis]
         above, below = self._beside(wide[0], y[0], points[:, 0]), self._beside(wide[0], y[0], points[:, 1])
-        return above / gap, below / gap, h[:, :, np.newaxis]
+        return above, below, gap, h[:, :, np.newaxis]
 
     def _beside(self, first: Array, value: Array, points: Array) -> Array:
         """Evaluate at points (samples, n_in, n_in), with one row that must come out as before, in other company."""
         # Points to one side only: the mean of both sides is the row itself, and a normalisation would not be seen.
         values = self.forward({}, np.concatenate([first[np.newaxis], points.reshape(-1, first.size)]))
-        require_same_row(f"BlackBox({self.name})", value, values[0])
+        require_same_row(repr(self), value, values[0])
         return values[1:].reshape(*points.shape[:2], self.n_out)
 
     def _jacobian(self, x: Array, y: Array, multiple: int = 1) -> tuple[Array, Array, Array]:
         """Give the odd part (f+ - f-)/2h, the even part (f+ - 2f + f-)/2h, and h."""
-        above, below, h = self._moved(x, y, multiple)
-        middle = self.forward({}, x.astype(np.float64))[:, np.newaxis, :] / (2 * h)
-        return above - below, (above - middle) - (middle - below), h
+        above, below, gap, h = self._moved(x, y, multiple)
+        middle = self.forward({}, x.astype(np.float64))[:, np.newaxis, :]
+        return (above - below) / gap, ((above - middle) - (middle - below)) / gap, h
 
     def _lost(self, x: Array, y: Array, x_error: Array) -> Bound:
         """Compare the differences at h and 2h, as `Elementwise` does."""
@@ -172,19 +175,3 @@ def rows_at_once(samples: int, numbers: int) -> list[slice]:
     """Cut a batch whose samples need so many numbers each into parts that fit the memory."""
     size = max(1, STACK_BYTES // (8 * max(1, numbers)))
     return [slice(start, start + size) for start in range(0, samples, size)]
-
-
-def require_same_row(name: str, first: Array, again: Array) -> None:
-    """Refuse a function whose value for a row depends on the other rows of the call.
-
-    Raises
-    ------
-    InputError
-        If the two differ by more than a change of the order of sums can do.
-    """
-    allowed = float(np.sqrt(np.finfo(first.dtype).eps)) * max(1e-300, float(np.abs(first).max()))
-    if np.isfinite(first).all() and not np.abs(first - again).max() <= allowed:
-        raise InputError(
-            f"{name} gave {first} for a row, and {again} for the same row among others: its rows are not independent, "
-            "or it is random; engine 'coordinate' can serve rows that depend on each other, nothing serves randomness"
-        )

@@ -67,6 +67,7 @@ class Conv2D(Layer):
     scale: str | float = "he"
 
     nonlinear: ClassVar[bool] = False
+    samplewise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checked_counts(self, "inputs", "outputs", "size", "stride")

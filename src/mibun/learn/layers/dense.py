@@ -46,6 +46,7 @@ class Dense(Layer):
     scale: str | float = "xavier"
 
     nonlinear: ClassVar[bool] = False
+    samplewise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checked_counts(self, "inputs", "outputs")

@@ -23,6 +23,7 @@ class _Scaled(Layer):
 
     nonlinear: ClassVar[bool] = False
     channelwise: ClassVar[bool] = True
+    samplewise: ClassVar[bool] = True
 
     def factor(self) -> Array | float:
         """Give the factors: one number, or one for each unit of each sample."""

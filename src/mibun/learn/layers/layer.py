@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from mibun.errors import InputError
 from mibun.learn.bounds import Array, Bound
 
-__all__ = ["PLAIN_STEP", "SMALL_STEP", "Layer", "Shape", "Weights", "flat_inputs", "size_of", "stacked"]
+__all__ = [
+    "PLAIN_STEP",
+    "SMALL_STEP",
+    "Layer",
+    "Shape",
+    "Weights",
+    "flat_inputs",
+    "require_same_row",
+    "size_of",
+    "stacked",
+]
 
 Weights = dict[str, Array]
 #: The shape of one sample: (units,), or (channels, height, width).
@@ -35,6 +45,11 @@ class Layer:
     nonlinear: ClassVar[bool] = True
     #: Whether every channel of the output depends on the same channel of the input alone.
     channelwise: ClassVar[bool] = False
+    #: Whether the samples of a batch are known not to touch each other; if not, engines that need it try one.
+    samplewise: ClassVar[bool] = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     def _missing(self) -> NotImplementedError:
         """Name the method that a layer of one's own lacks."""
@@ -109,6 +124,19 @@ class Layer:
         """Bound what `write_gradient` lost, given the bound of `upstream`."""
         return {}
 
+    def require_independent(self, weights: Weights, x: Array, y: Array) -> None:
+        """Refuse a layer whose output for the first sample depends on the other samples of the batch.
+
+        Raises
+        ------
+        InputError
+            If y[0] is another one for the same sample in other company.
+        """
+        if not self.samplewise:
+            # One sample alone has no other company than one that is made.
+            few = x[:1] if len(x) > 1 else np.concatenate([x, x + PLAIN_STEP * np.maximum(1, np.abs(x))])
+            require_same_row(repr(self), y[0], self.forward(weights, few.astype(x.dtype, copy=False))[0])
+
     def remark(self, x: Array, moved: float | None = None) -> str | None:
         """Say what a reader of the gradient must know of this layer at these inputs, if there is anything.
 
@@ -139,3 +167,19 @@ def stacked(function: Callable[[Array], Array], x: Array, axes: int) -> Array:
     lead = x.shape[: x.ndim - axes + 1]
     flat = function(x.reshape(-1, *x.shape[len(lead) :]))
     return flat.reshape(*lead, *flat.shape[1:])
+
+
+def require_same_row(name: str, first: Array, again: Array) -> None:
+    """Refuse a function whose value for a row depends on what else is in the call.
+
+    Raises
+    ------
+    InputError
+        If the two differ by more than a change of the order of sums can do.
+    """
+    allowed = float(np.sqrt(np.finfo(first.dtype).eps)) * max(1e-300, float(np.abs(first).max()))
+    if np.isfinite(first).all() and not np.abs(first - again).max() <= allowed:
+        raise InputError(
+            f"{name} gave {first} for a row, and {again} for the same row among others: its rows are not independent, "
+            "or it is random; engine 'coordinate' can serve rows that depend on each other, nothing serves randomness"
+        )

@@ -36,6 +36,7 @@ class _Pool(Layer):
     """What both pools share: windows side by side."""
 
     channelwise: ClassVar[bool] = True
+    samplewise: ClassVar[bool] = True
     size: int
 
     def output_shape(self, inputs: Shape | None) -> Shape:
@@ -195,6 +196,7 @@ class Flatten(Layer):
     """From images (channels, height, width) to rows of their pixels, channel by channel; rows stay as they are."""
 
     nonlinear: ClassVar[bool] = False
+    samplewise: ClassVar[bool] = True
 
     def output_shape(self, inputs: Shape | None) -> Shape | None:
         """Give the number of pixels."""
