@@ -292,12 +292,17 @@ def _train(
         validation = history.validation_accuracy
         last = None if validation is None else float(validation[-1])
         display.end(float(history.train_accuracy[-1]), last, history.notes)
+    _tell_end(history)
+    return history
+
+
+def _tell_end(history: History) -> None:
+    """Say why the training ended, if not by its last step."""
     if history.stop is Stop.INTERRUPTED:
         done, steps = history.steps, history.settings["steps"]
         say(f"Ended early at step {done:,} of {steps:,}; writing the run folder.")
     elif history.message != Stop.FINISHED.value:
         say(f"mibun: {history.message}")
-    return history
 
 
 def _keep(folder: RunFolder, settings: Settings, dataset: Dataset, network: Network, history: History) -> Kept:
