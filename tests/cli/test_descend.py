@@ -3,7 +3,6 @@
 import json
 import sys
 import textwrap
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,15 +35,14 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """A stand-in for the picture: what it was given, and a file that says so."""
-    given = []
+    """Keep what every picture was given."""
+    given, original = [], draw.path
 
     def path(descents, f=None, **options):
         given.append((descents, f))
-        save = lambda file: open(file, "w").close()  # noqa: E731, PTH123
-        return SimpleNamespace(axes=SimpleNamespace(figure=SimpleNamespace(savefig=save)))
+        return original(descents, f, **options)
 
-    monkeypatch.setattr(draw, "path", path, raising=False)
+    monkeypatch.setattr(draw, "path", path)
     return given
 
 
@@ -94,9 +92,29 @@ def test_no_picture_is_told_with_the_reason(told, drawn):
     assert told("plant_d:many", "--x0", "[1, 2, 3]")[1].splitlines()[-1] == (
         "No picture: x has 3 numbers, and pictures show one or two."
     )
-    assert (
-        told("x**2", "--x0", "3", "--out", "no/such/folder.png")[1].splitlines()[-1].startswith("No picture: [Errno 2]")
+
+
+def test_a_picture_that_cannot_be_is_refused_before_the_work(told, here):
+    (here / "folder.png").mkdir()
+    for out, message in (
+        ("no/such/folder.png", "--out no/such/folder.png: there is no folder no/such; make it first"),
+        ("way.xyz", "--out way.xyz ends in .xyz; expected .png, .svg, .pdf"),
+        ("folder.png", "--out folder.png is a folder; expected a file, such as folder.png/descent.png"),
+    ):
+        status, printed, refusal = told("plant_d:many", "--x0", "[1, 2, 3]", "--out", out)
+        assert (status, printed) == (2, "")
+        assert refusal.startswith(f"mibun: {message}")
+
+
+def test_an_f_that_raises_beside_the_way_costs_the_picture_alone(told, here):
+    (here / "plant_fragile.py").write_text(
+        "calls = []\ndef cost(x):\n    calls.append(x)\n    if len(calls) > 40:\n"
+        "        raise RuntimeError('plant is off')\n    return x * x\n",
+        encoding="utf-8",
     )
+    status, text, _ = told("plant_fragile:cost", "--x0", "3", "--steps", "3")
+    assert status == 1
+    assert text.splitlines()[-1] == "No picture: f raised RuntimeError: plant is off (plant_fragile.py:5)"
 
 
 def test_names_become_points_of_the_picture(told, drawn):

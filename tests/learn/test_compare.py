@@ -7,6 +7,7 @@ import pytest
 
 import mibun as mb
 from mibun import learn
+from mibun.draw.words import hangul_font
 from mibun.errors import InputError, MissingDependency
 from mibun.learn.engines import in_words
 
@@ -147,6 +148,18 @@ def test_the_picture_has_a_point_and_a_name_for_each_engine():
     assert [text.get_text() for text in drawn.labels][-2:] == ["column, every step", "coordinate"]
     assert drawn.oracle.get_ydata()[0] == table.oracle_error
     figure.canvas.draw()
+
+
+def test_the_picture_speaks_korean_and_stands_on_dark():
+    figure = pytest.importorskip("matplotlib.figure").Figure(facecolor="black")
+    axes = figure.subplots(subplot_kw={"facecolor": "black"})
+    if hangul_font() is None:
+        pytest.skip("no font with Hangul here")
+    drawn = mb.draw.engines(learn.compare_engines(small(), X, LABELS, engines=["chain"]), language="ko", ax=axes)
+    assert axes.get_xlabel() == "기울기 하나에 걸리는 초"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["측정", "반복문 자신의 오차"]
+    red, green, blue, _ = drawn.points["measured"].get_facecolor()[0]
+    assert 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.4  # seen on black
 
 
 def test_without_matplotlib_the_picture_says_what_to_install(monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 
 from mibun.cli.answer import FormulaCommand, prints_apart, read, show, told_order
 from mibun.cli.inputs import read_bounds, refused, short
+from mibun.cli.places import place
 from mibun.cli.rules import chosen_rule
 from mibun.descent import Path, descend
 from mibun.descent.line_search import WORDS as LINE_SEARCHES
@@ -21,7 +22,7 @@ from mibun.structure import Structure
 
 __all__ = ["descend_command"]
 
-PICTURE: Final = "descent.png"
+PICTURE: Final = "descent"
 #: Exit status where the descent ended without a minimum.
 NO_SUCCESS: Final = 1
 #: Rows of the table of steps.
@@ -58,7 +59,7 @@ the start, 130 interrupted.
 @click.option("--tolerance", type=float, metavar="T", help="Norm of the gradient that is 0. [default: its own error]")
 @click.option("--budget", type=int, metavar="N", help="Most evaluations of f, never passed.")
 @click.option("--maximize", is_flag=True, help="Go up instead.")
-@click.option("--out", metavar="FILE", help=f"The picture. [default: {PICTURE}, or the next free number]")
+@click.option("--out", metavar="FILE", help=f"The picture. [default: {PICTURE}.png, or the next free number]")
 @click.option("--no-picture", is_flag=True, help="Save no picture.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print all points as one line of JSON; a picture only with --out."
@@ -80,6 +81,7 @@ def descend_command(
     FUNCTION is a formula, or module:function for a Python function that takes the point as one argument and returns one
     number; the current folder is on the path.
     """
+    file = None if out is None else place(PICTURE, out)  # a mistake is told before hours of work
     f, x = read(function, x0, "--x0")
     chosen = chosen_rule(rule, learning_rate=learning_rate, momentum=momentum)
     limits = None if bounds is None else read_bounds(bounds)
@@ -94,7 +96,7 @@ def descend_command(
     if not as_json:
         told_order(f, x)
     if out is not None or not (as_json or no_picture):
-        saved = _picture(path, f, x, out)
+        saved = _picture(path, f, x, file)
         if not as_json:
             click.echo(saved)
     return 0 if path.success else NO_SUCCESS
@@ -125,32 +127,23 @@ def _of_vectors(f: Callable[[Any], Any], structure: Structure) -> Callable[[Any]
     return lambda point: f(structure.unflatten(np.array(point, np.float64).reshape(-1)))
 
 
-def _picture(path: Path, f: Callable[[Any], Any], x: Any, out: str | None) -> str:
+def _picture(path: Path, f: Callable[[Any], Any], x: Any, file: File | None) -> str:
     """Save the picture of the way, and say where it is, or why there is none."""
     structure = Structure.of(x)
     if structure.size > 2:
         return f"No picture: x has {structure.size} numbers, and pictures show one or two."
     from mibun import draw
+    from mibun.draw.files import image_of
 
-    draw_path = getattr(draw, "path", None)
-    if draw_path is None:
-        return "No picture: mibun.draw has no path."
     points = np.concatenate(_columns(path.points, len(path.losses)), axis=1)
     drawn = replace(path, points=points if structure.size == 2 else points[:, 0])
     try:
+        file = file or place(PICTURE, None)
         with prints_apart():
-            picture = draw_path(drawn, _of_vectors(f, structure))
-            file = File(out) if out is not None else _free(File(PICTURE))
-            picture.axes.figure.savefig(file)
-    except (MibunError, OSError, ValueError) as error:
+            image = image_of(lambda: draw.path(drawn, _of_vectors(f, structure)), file.suffix[1:].lower())
+        file.write_bytes(image)
+    except (MibunError, OSError) as error:
         return f"No picture: {error}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever f raises beside the way)
+        return f"No picture: {refused('f', error)}"
     return f"Picture: {file}"
-
-
-def _free(file: File) -> File:
-    """Give a name that no file has yet: descent.png, descent-2.png, ..."""
-    number, found = 1, file
-    while found.exists():
-        number += 1
-        found = file.with_name(f"{file.stem}-{number}{file.suffix}")
-    return found

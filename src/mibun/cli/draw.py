@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import product
-from pathlib import Path as File
 from typing import Any, TypeVar
 
 import click
@@ -12,10 +11,11 @@ import numpy as np
 from mibun import draw as pictures
 from mibun.cli.answer import FormulaCommand, prints_apart, show
 from mibun.cli.inputs import read_function, read_point, refused, short
+from mibun.cli.places import place
 from mibun.cli.rules import chosen_rule
 from mibun.descent import Path, descend
 from mibun.descent.rules import WORDS as RULES
-from mibun.draw.files import formats, image_of
+from mibun.draw.files import image_of
 from mibun.errors import InputError, MibunError
 from mibun.formula import Formula
 from mibun.text import count
@@ -216,7 +216,7 @@ def _region(text: str) -> Any:
 
 def _write(kind: str, name: str, drawn: Callable[..., Any], out: str | None, dark: bool, language: str) -> int:
     """Draw, write the file, and say where it is; what mibun warns of goes to stderr."""
-    path = _place(kind, out)
+    path = place(kind, out)
     try:
         with prints_apart(), warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
@@ -234,24 +234,3 @@ def _write(kind: str, name: str, drawn: Callable[..., Any], out: str | None, dar
         click.echo(f"mibun: {' '.join(text.split())}", err=True)
     click.echo(f"wrote {path}")
     return 0
-
-
-def _place(kind: str, out: str | None) -> File:
-    """Give the file to be written: the one that was named, or one that is not there yet."""
-    if out is None:
-        path, number = File(f"{kind}.png"), 1
-        while path.exists():
-            number += 1
-            path = File(f"{kind}-{number}.png")
-        return path
-    path = File(out).expanduser()
-    path = path if path.suffix else path.with_name(f"{path.name}.png")
-    if path.suffix[1:].lower() not in formats():
-        raise InputError(
-            f"--out {out} ends in {path.suffix}; expected .png, .svg, .pdf or another of {', '.join(formats())}"
-        )
-    if not path.parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise InputError(f"--out {out} is a folder; expected a file, such as {path / kind}.png")
-    return path

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mibun.draw.style import axes_for, legend_of, look_of
+from mibun.draw.words import Language, Words
 from mibun.errors import InputError
 from mibun.learn import EngineTable
 
@@ -43,13 +44,14 @@ class EnginesArtists(NamedTuple):
     oracle: Line2D
 
 
-def engines(table: EngineTable, *, ax: Axes | None = None) -> EnginesArtists:
+def engines(table: EngineTable, *, language: Language = "en", ax: Axes | None = None) -> EnginesArtists:
     """Draw the seconds of a gradient against the distance to the notes' loop, one point for each engine.
 
     Parameters
     ----------
     table
         What `learn.compare_engines` returned.
+    language : "en" or "ko"
     ax
         Where to draw; by default a new figure of pyplot.
 
@@ -80,18 +82,17 @@ def engines(table: EngineTable, *, ax: Axes | None = None) -> EnginesArtists:
     """
     if not isinstance(table, EngineTable):
         raise InputError(f"table must be what learn.compare_engines returned, not {type(table).__name__}")
+    words = Words(language)
     axes = axes_for(ax, (6.4, 4.2))
     look = look_of(axes)
-    colour = look.colours[0]
     rows = [row for row in table if not row.refused]
     points = {}
-    for name, face in (("measured", colour), ("forecast", "none")):
+    for name, face in (("measured", look.colours[0]), ("forecast", "none")):
         some = [row for row in rows if row.measured == (name == "measured")]
         if some:
             places = [max(LEAST, float(np.nan_to_num(row.deviation))) for row in some]
-            points[name] = axes.scatter(
-                [row.seconds for row in some], places, s=45, facecolor=face, edgecolor=colour, label=name, zorder=3
-            )
+            shape: dict[str, Any] = {"s": 45, "facecolor": face, "edgecolor": look.colours[0], "zorder": 3}
+            points[name] = axes.scatter([row.seconds for row in some], places, label=words(name), **shape)
     labels = tuple(
         axes.annotate(
             _short(row.engine),
@@ -102,16 +103,16 @@ def engines(table: EngineTable, *, ax: Axes | None = None) -> EnginesArtists:
         )
         for number, row in enumerate(rows)
     )
-    oracle = axes.axhline(
-        max(LEAST, table.oracle_error), color=look.quiet, linestyle="--", label="error of the loop's own entries"
-    )
+    limit, text = max(LEAST, table.oracle_error), words("error of the loop's own entries")
+    oracle = axes.axhline(limit, color=look.quiet, linestyle="--", label=text)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.margins(x=0.15, y=0.2)
-    axes.set_xlabel("seconds for one gradient")
-    axes.set_ylabel("distance to the notes' loop, of the largest entry")
-    axes.set_title(f"One gradient, {len(rows)} engines ({table.samples} samples)")
+    axes.set_xlabel(words("seconds for one gradient"))
+    axes.set_ylabel(words("distance to the notes' loop, of the largest entry"))
+    axes.set_title(words("One gradient, {count} engines ({samples} samples)", count=len(rows), samples=table.samples))
     legend_of(axes, look)
+    words.dress(axes)
     return EnginesArtists(axes, points, labels, oracle)
 
 
