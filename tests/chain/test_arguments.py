@@ -155,7 +155,7 @@ def test_ties_and_zeros_are_kinks(f: Callable[[Any], Any], x: list[float], value
     [
         (lambda x: np.sum(np.where(x > 0, x, 0.0)), "np.greater"),
         (lambda x: np.sum(np.floor(x) * x), "np.floor"),
-        (lambda x: np.sum(np.sign(x) + x), "np.sign"),
+        (lambda x: np.sum(np.sign(x) * x), "np.sign"),
         (lambda x: np.sum(x % 1.0), "np.remainder"),
         (lambda x: np.sum((x + 1).astype(int) * x), "astype"),
         (lambda x: np.sum(np.rint(x + 0.5) * x), "np.rint"),
