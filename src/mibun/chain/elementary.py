@@ -218,6 +218,13 @@ class Flat(Elementwise):
             node.tape.edge(node, edge(*map(value_of, node.inputs)))
         return None
 
+    def other_side(self, node: Node) -> Any:
+        """Turn the answers of a comparison around where both sides are equal."""
+        if EDGES.get(self.ufunc) is not np.equal:
+            return None
+        left, right = map(value_of, node.inputs)
+        return node.value ^ (left == right)
+
 
 class Jumping(Elementwise):
     """A ufunc with slopes, and jumps between them: remainders."""
