@@ -258,5 +258,5 @@ def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled
         if errors or g is None:
             bounds.append(np.zeros(leaf.shape) if gap is None else gap)
         else:
-            bounds.append(np.broadcast_to(np.inf, leaf.shape))
+            bounds.append(np.inf)
     return Pulled(values, bounds, reached)
