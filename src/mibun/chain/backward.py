@@ -243,7 +243,8 @@ def _seed(record: Taped, cotangent: Any) -> None:
 def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled:
     """Take what was left in the leaves."""
     values: list[Any] = []
-    bounds, reached = [], []
+    bounds: list[Any] = []
+    reached = []
     owners = set()
     for leaf in leaves:
         g, gap = leaf.cotangent, gaps.get(id(leaf))

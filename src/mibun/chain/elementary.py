@@ -311,7 +311,7 @@ class Chosen(Kinked):
         ties = np.count_nonzero(tied)
         if ties:
             node.tape.kink(node, ties)
-            part = np.where(tied, 0.5 * g, part)[()]
+            part = part - 0.5 * g * tied
         if isinstance(left, Node) and left.live:
             give(left, part)
         if isinstance(right, Node) and right.live:
