@@ -78,8 +78,8 @@ def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
 def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -> tuple[float, Any]:
     """Give f(x) and its gradient as plain numbers: the inner loop, without bounds, verification or status.
 
-    Nothing is compared with f here: an f that writes into an array which it used before gives another gradient. Take one
-    by `mibun.gradient` first, which finds that out.
+    Nothing is compared with f here, so an f that writes into an array which it used before gives another gradient. Take
+    one by `mibun.gradient` first, which finds that out.
 
     Parameters
     ----------
