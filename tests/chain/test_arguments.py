@@ -155,7 +155,7 @@ def test_ties_and_zeros_are_kinks(f: Callable[[Any], Any], x: list[float], value
     [
         (lambda x: np.sum(np.where(x > 0, x, 0.0)), "np.greater"),
         (lambda x: np.sum(np.floor(x) * x), "np.floor"),
-        (lambda x: np.sum(np.sign(x) + x), "np.sign"),
+        (lambda x: np.sum(np.sign(x) * x), "np.sign"),
         (lambda x: np.sum(x % 1.0), "np.remainder"),
         (lambda x: np.sum((x + 1).astype(int) * x), "astype"),
         (lambda x: np.sum(np.rint(x + 0.5) * x), "np.rint"),
@@ -207,3 +207,31 @@ def test_one_entry_that_bends_among_many_is_seen() -> None:
     x[7] = 1e-6
     _, slopes = mb.chain.value_and_gradient(lambda x: np.sum(special.gammaln(x)), x)
     assert abs(slopes[7] / special.digamma(1e-6) - 1) < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("f", "value", "error", "status"),
+    [
+        (lambda x: np.sum(np.where(x > 0, x, 0.0)), 0.0, 1.0, mb.Status.KINK),
+        (lambda x: np.sum(x * (x >= 0)), 1.0, 1.0, mb.Status.KINK),
+        (lambda x: np.sum(np.where(x > 0, x, -x)), -1.0, 2.0, mb.Status.KINK),
+        (lambda x: np.sum(np.where(x > 0, x * x, 0.0)), 0.0, 0.0, mb.Status.CONVERGED),
+        (
+            lambda x: np.sum(np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))),
+            0.25,
+            1e-15,
+            mb.Status.CONVERGED,
+        ),
+        (lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)), 0.0, np.inf, mb.Status.UNRESOLVED),
+    ],
+)
+def test_both_sides_of_a_tie_in_a_comparison_are_looked_at(
+    f: Callable[[Any], Any], value: float, error: float, status: mb.Status
+) -> None:
+    d = mb.gradient(f, np.array([0.0, 1.0, -1.0]), method="chain")
+    assert d.value[0] == value
+    assert error / 3 <= d.error[0] <= error
+    assert d.status[0] is status
+    assert d.status[1] is d.status[2] is mb.Status.CONVERGED
+    again = mb.gradient(f, np.array([0.0, 1.0, -1.0]), method="chain")
+    assert np.array_equal(again.value, d.value)

@@ -219,3 +219,11 @@ def test_nodes_are_freed_on_the_way_back() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 36 * big.nbytes
+
+
+@pytest.mark.parametrize("x", ["a", [1j, 2.0], np.array([1j, 2.0]), [None, 1.0]])
+def test_points_of_a_recording_are_real_numbers(x: Any) -> None:
+    recording = mb.chain.record(lambda x: np.sum(x**2), np.array([1.0, 2.0]))
+    with pytest.raises(InputError, match=r"expected|masked|complex|text|None"):
+        recording(x)
+    assert recording([3, 4]) == 25.0

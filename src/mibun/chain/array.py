@@ -216,7 +216,11 @@ class Recorded(Node):
         if function not in FUNCTIONS:
             name = f"{getattr(function, '__module__', 'np')}.{function.__name__}".replace("numpy", "np")
             raise self._refused(name, "write it with functions that the tape knows: mb.chain.known() lists them")
-        return self._called(function, *inputs, **options)
+        try:
+            return called(function, inputs, options)
+        except InputError as reason:
+            self.tape.refused = reason
+            raise
 
     def _called(self, function: Any, *inputs: Any, **options: Any) -> Any:
         return self._heard(called, function, inputs, options)

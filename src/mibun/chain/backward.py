@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from numbers import Number
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from mibun.evaluate.serial import located, shown
 from mibun.structure import Structure
 
 __all__ = ["Pulled", "Taped", "known", "pulled", "taped", "value_in"]
+
+
+#: The part by which f may differ on the two sides of a tie, and go through all the same.
+SAME: Final = 1e-9
 
 
 class Taped(NamedTuple):
@@ -143,9 +147,41 @@ def pulled(record: Taped, cotangents: Iterable[Any], errors: bool, keep: bool = 
                 tape.smooth = True  # where the bound is less without kinks, one is felt
                 one = one._replace(smooth=_once(record, cotangent, off, keep, careful).errors)
                 tape.smooth = False
+            if errors and tape.edges:
+                one = _with_other_side(record, cotangent, one)
             found.append(one)
     tape.close()
     return found
+
+
+def _with_other_side(record: Taped, cotangent: Any, one: Pulled) -> Pulled:
+    """Add to the errors what the other side of all ties in comparisons gives, if f goes through there without a jump.
+
+    So np.where(x > 0, x, 0) at 0 is known as a kink, and a formula that is chosen for its accuracy alone as none.
+    """
+    tape, changed = record.tape, set()
+    before, kinks = [node.value for node in tape.nodes], dict(tape.kinks)
+    results = [value_in(result) for result in record.results]
+    for node in tape.nodes:
+        other = node.rule.other_side(node) if id(node) in tape.edges else None
+        if other is None and any(id(given) in changed for given in node.inputs):
+            other = node.rule.forward(node.options, *map(value_in, node.inputs))
+        if other is not None:
+            node.value = other
+            changed.add(id(node))
+    same = all(
+        np.all(np.abs(value_in(new) - old) <= SAME * np.abs(old).max(initial=0.0))
+        for new, old in zip(record.results, results, strict=True)
+    )
+    if same and changed:
+        there = _once(record, cotangent, None, True, nothing if tape.chooses else None).values
+        gaps = [np.abs(new - value) for new, value in zip(there, one.values, strict=True)]
+        wider = [error + np.where(np.isnan(gap), np.inf, gap) for error, gap in zip(one.errors, gaps, strict=True)]
+        one = one._replace(errors=wider, smooth=one.smooth or one.errors)
+    for node, value in zip(tape.nodes, before, strict=True):
+        node.value = value
+    tape.kinks = kinks
+    return one
 
 
 def _once(record: Taped, cotangent: Any, off: Errors | None, keep: bool, careful: Careful = None) -> Pulled:
@@ -207,7 +243,8 @@ def _seed(record: Taped, cotangent: Any) -> None:
 def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled:
     """Take what was left in the leaves."""
     values: list[Any] = []
-    bounds, reached = [], []
+    bounds: list[Any] = []
+    reached = []
     owners = set()
     for leaf in leaves:
         g, gap = leaf.cotangent, gaps.get(id(leaf))
@@ -222,5 +259,5 @@ def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled
         if errors or g is None:
             bounds.append(np.zeros(leaf.shape) if gap is None else gap)
         else:
-            bounds.append(np.broadcast_to(np.inf, leaf.shape))
+            bounds.append(np.inf)
     return Pulled(values, bounds, reached)

@@ -67,11 +67,12 @@ class Accumulated(Linear):
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Sum up."""
-        return np.cumsum(values[0], axis=options)
+        return values[0].cumsum(axis=options)
 
     def back(self, options: Any, g: Any, like: Any) -> Any:
         """Sum up from the other end."""
-        return np.flip(np.cumsum(np.flip(g, options), axis=options), options)
+        behind = (slice(None),) * (options % g.ndim) + (slice(None, None, -1),)
+        return g[behind].cumsum(axis=options)[behind]
 
     def terms(self, node: Node) -> int:
         """Count the entries along the axis."""

@@ -218,6 +218,13 @@ class Flat(Elementwise):
             node.tape.edge(node, edge(*map(value_of, node.inputs)))
         return None
 
+    def other_side(self, node: Node) -> Any:
+        """Turn the answers of a comparison around where both sides are equal."""
+        if EDGES.get(self.ufunc) is not np.equal:
+            return None
+        left, right = map(value_of, node.inputs)
+        return node.value ^ (left == right)
+
 
 class Jumping(Elementwise):
     """A ufunc with slopes, and jumps between them: remainders."""
@@ -304,7 +311,7 @@ class Chosen(Kinked):
         ties = np.count_nonzero(tied)
         if ties:
             node.tape.kink(node, ties)
-            part = np.where(tied, 0.5 * g, part)[()]
+            part = part - 0.5 * g * tied
         if isinstance(left, Node) and left.live:
             give(left, part)
         if isinstance(right, Node) and right.live:

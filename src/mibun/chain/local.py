@@ -211,8 +211,9 @@ class Local(Rule):
 
     def _alone(self, place: int, values: Sequence[Any]) -> tuple[Values, Array]:
         """Give the ufunc as a function of one of its inputs, broadcast to the shape of the result."""
-        shape = np.broadcast_shapes(*(np.shape(value) for value in values))
-        z = np.broadcast_to(np.asarray(values[place], np.float64), shape)
+        shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if len(values) > 1 else np.shape(values[0])
+        z = np.asarray(values[place], np.float64)
+        z = z if z.shape == shape else np.broadcast_to(z, shape)
         others = [_wide(value) for value in values]
 
         def f(moved: Array) -> Array:

@@ -78,6 +78,9 @@ def chain_jacobian(f: Callable[[Any], Any], x: Any, wish: Wish) -> Derivative:
 def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -> tuple[float, Any]:
     """Give f(x) and its gradient as plain numbers: the inner loop, without bounds, verification or status.
 
+    Nothing is compared with f here, so an f that writes into an array which it used before gives another gradient. Take
+    one by `mibun.gradient` first, which finds that out.
+
     Parameters
     ----------
     f : callable
@@ -181,7 +184,9 @@ def _verify(asked: Asked, found: Pulled, weights: Any) -> int:
         return float(flat[counting] @ weights[counting])
 
     fx = float(_flat(record)[counting] @ weights[counting])
-    gradient, error = (np.concatenate([np.reshape(part, -1) for part in parts]) for parts in found[:2])
+    gradient = np.concatenate([np.reshape(part, -1) for part in found.values])
+    known = zip(found.errors, found.values, strict=True)
+    error = np.concatenate([np.reshape(np.broadcast_to(one, np.shape(part)), -1) for one, part in known])
     itemsize = min(leaf.dtype.itemsize for leaf in (*record.layout.leaves, *given.structure.leaves))
     verdict = verified(summed, given, gradient, error, fx, itemsize)
     if verdict.agrees:
@@ -241,7 +246,8 @@ def _settled(asked: Asked, row: Pulled, exists: bool) -> tuple[list[Any], list[A
     wish, dtype = asked.wish, _precision(asked.given)
     values, errors, codes = [], [], []
     for place, (value, error, reached) in enumerate(zip(row.values, row.errors, row.reached, strict=True)):
-        value, error = np.asarray(value, dtype), np.array(error, dtype)
+        value = np.asarray(value, dtype)
+        error = np.array(np.broadcast_to(error, value.shape), dtype)
         status = Status.CONVERGED if reached else Status.INSENSITIVE
         code = np.full(value.shape, status.code, np.uint8)
         if row.smooth is not None:

@@ -42,11 +42,11 @@ class Transpose(Linear):
 
     def forward(self, options: Any, *values: Any) -> Any:
         """Permute."""
-        return np.transpose(values[0], options[0])
+        return values[0].transpose(options[0])
 
     def back(self, options: Any, g: Any, like: Any) -> Any:
         """Permute back."""
-        return np.transpose(g, options[1])
+        return g.transpose(options[1])
 
 
 class Part(Linear):
@@ -180,7 +180,8 @@ def raveled(a: Any, order: Any = "C") -> Any:
 def transposed(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
     axes = tuple(range(a.ndim))[::-1] if axes is None else tuple(operator.index(axis) % a.ndim for axis in axes)
-    return recorded(TRANSPOSE, (a,), np.transpose(a.value, axes), (axes, tuple(np.argsort(axes))))
+    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return recorded(TRANSPOSE, (a,), a.value.transpose(axes), (axes, back))
 
 
 @handles(np.swapaxes)

@@ -103,7 +103,10 @@ class Recording:
         tape = Tape()
         made: list[Recorded] = []
         for part, leaf in zip(self._structure.parts(x), self._structure.leaves, strict=True):
-            value = np.asarray(part, leaf.dtype)[()]
+            try:
+                value = np.asarray(part).astype(leaf.dtype, casting="same_kind", copy=False)[()]
+            except (TypeError, ValueError):
+                raise InputError(f"x{leaf.name and '.'}{leaf.name} is {part!r}; expected real numbers") from None
             if np.shape(value) != leaf.shape:
                 raise InputError(f"x{leaf.name and '.'}{leaf.name} has shape {np.shape(value)}; expected {leaf.shape}")
             made.append(Recorded(value, None, (), None, True, tape))

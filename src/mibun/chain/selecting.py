@@ -18,6 +18,11 @@ from mibun.chain.tape import FUNCTIONS, Array, Give, Node, Rule, handles, value_
 __all__ = ["clipped", "largest"]
 
 
+def _number(array: Any) -> Any:
+    """Give an array without axes as a number."""
+    return array if array.ndim else array[()]
+
+
 class Where(Rule):
     """One array where a condition holds, and another one elsewhere."""
 
@@ -31,10 +36,11 @@ class Where(Rule):
         """Give each side the entries that were taken from it."""
         condition, first, second = node.inputs
         condition = value_of(condition)
+        none = g.dtype.type(0)
         if isinstance(first, Node) and first.live:
-            give(first, np.where(condition, g, g.dtype.type(0))[()])
+            give(first, _number(np.where(condition, g, none)))
         if isinstance(second, Node) and second.live:
-            give(second, np.where(condition, g.dtype.type(0), g)[()])
+            give(second, _number(np.where(condition, none, g)))
 
     def lost(self, node: Node, errors: Sequence[Any]) -> Any:
         """Choose among the errors."""
@@ -109,7 +115,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
         which = np.not_equal(which, 0)
     if not isinstance(first, Node) and not isinstance(second, Node):
         return np.where(plain(which), first, second)
-    value = np.where(value_of(which), value_of(first), value_of(second))[()]
+    value = _number(np.where(value_of(which), value_of(first), value_of(second)))
     node = recorded(WHERE, (which, first, second), value)
     node.tape.chooses = True
     return node

@@ -101,6 +101,9 @@ class Rule:
         self.pull(node, g, gives[0])
         self.pull_gap(node, g, gap, errors, gives[1])
 
+    def other_side(self, node: Node) -> Any:
+        """Give the value with all entries at a jump taken to its other side, if there is one other side."""
+
     def __repr__(self) -> str:
         return self.name
 
