@@ -262,7 +262,7 @@ def test_settings_command_and_versions(run, kind):
     assert re.search(r"hidden\s+50\s", text)
     assert re.search(r"learning rate\s+1\.0", text)
     assert re.search(r"steps\s+—", text)
-    assert "mibun learn --seed 0" in text
+    assert re.search(r"mibun learn\s+--seed 0", text)
     assert np.__version__ in text
     named = {"environment": {"mibun": "9.9.9", "numpy": "8.8.8"}, "seed": 3}
     text = Page(report(run, kind, settings=named)).text
