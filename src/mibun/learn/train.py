@@ -476,6 +476,7 @@ class _Run:
                 "seed": self.seed,
                 "dataset": self.dataset.name,
                 "training_images": len(self.targets),
+                "class_names": None if self.dataset.class_names is None else list(self.dataset.class_names),
             },
             notes=tuple(self.notes),
         )
