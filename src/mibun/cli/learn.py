@@ -245,6 +245,7 @@ def _run(settings: Settings, dataset: Dataset, seconds: float, yes: bool, resume
         with folder:
             _announce(settings, dataset, network, engine.cost(network, settings.batch_size))
             history = _train(settings, dataset, network, rule, folder, seconds, interrupts)
+            _say_why(history)
             kept = _keep(folder, settings, dataset, network, history)
         _summarise(history, dataset, kept)
     return {Stop.NOT_FINITE: DIVERGED, Stop.INTERRUPTED: INTERRUPTED}.get(history.stop, 0)
@@ -292,12 +293,15 @@ def _train(
         validation = history.validation_accuracy
         last = None if validation is None else float(validation[-1])
         display.end(float(history.train_accuracy[-1]), last, history.notes)
+    return history
+
+
+def _say_why(history: History) -> None:
     if history.stop is Stop.INTERRUPTED:
         done, steps = history.steps, history.settings["steps"]
         say(f"Ended early at step {done:,} of {steps:,}; writing the run folder.")
     elif history.message != Stop.FINISHED.value:
         say(f"mibun: {history.message}")
-    return history
 
 
 def _keep(folder: RunFolder, settings: Settings, dataset: Dataset, network: Network, history: History) -> Kept:
