@@ -323,7 +323,7 @@ class _Run:
         del self.losses[self.good_at :]
         while self.measured and self.measured[-1][0] > len(self.losses):
             self.measured.pop()
-        self.end(Stop.NOT_FINITE, f"{detail}: {self._advice()}")
+        self.end(Stop.NOT_FINITE, f"{detail}; {self._advice()}")
 
     def grown(self) -> str:
         """Say so where the loss of the last epoch is clearly above that of the first step."""
