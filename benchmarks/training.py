@@ -81,6 +81,7 @@ CANDIDATES = {
         Recipe((512, 256), 0, 1.5e-3, 256, flip=True, dropout=0.2),
         Recipe((512,), 0, 1.5e-3, 256, flip=True, dropout=0.3),
         Recipe((256, 128), 0, 1.5e-3, 128, flip=True, dropout=0.1),
+        Recipe((256, 128), 0, 1.5e-3, 128, flip=True),
     ),
 }
 TARGETS = {"mnist": 0.988, "fashion": 0.90}
@@ -282,6 +283,8 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    if arguments.write and arguments.data is not None:
+        parser.error("--write needs both sets; leave --data out")
     names = list(CHOSEN) if arguments.data is None else [arguments.data]
     targets, parts = [loading(), checkpoints()], []
     for name in names:
