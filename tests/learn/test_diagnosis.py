@@ -138,6 +138,10 @@ def test_a_loss_that_stands_still_is_told():
     assert plateau(falling.tolist(), 50, 0.1) is None
     assert plateau(flat.tolist(), 50, 0.995) is None
     assert plateau(flat[:150].tolist(), 50, 0.1) is None
+    # Two windows that agree by chance, on the way down.
+    chance = np.concatenate([np.full(100, 0.6), np.full(200, 0.4)])
+    assert plateau(chance.tolist(), 50, 0.1) is None
+    assert plateau([*chance, *np.full(100, 0.4)], 50, 0.1) is not None
 
 
 def test_overfitting_is_more_than_chance():

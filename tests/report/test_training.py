@@ -13,7 +13,7 @@ from mibun import learn
 from mibun.errors import InputError
 from mibun.learn import Dataset, Dense, Network, Sigmoid, Stop, train
 from mibun.report import training_report
-from mibun.report.page import counted, duration
+from mibun.report.page import command_line, counted, duration
 from mibun.report.training import _wilson
 
 VOID = {"meta", "img", "br", "hr", "col", "link", "input"}
@@ -262,7 +262,7 @@ def test_settings_command_and_versions(run, kind):
     assert re.search(r"hidden\s+50\s", text)
     assert re.search(r"learning rate\s+1\.0", text)
     assert re.search(r"steps\s+—", text)
-    assert "mibun learn --seed 0" in text
+    assert re.search(r"mibun learn\s+--seed 0", text)
     assert np.__version__ in text
     named = {"environment": {"mibun": "9.9.9", "numpy": "8.8.8"}, "seed": 3}
     text = Page(report(run, kind, settings=named)).text
@@ -477,3 +477,10 @@ def test_what_is_no_history_or_does_not_fit_is_refused(run):
         training_report({}, network, digits, command="", settings={})
     with pytest.raises(InputError, match="shape"):
         training_report(history, network, easy((5,)), command="", settings={})
+
+
+def test_a_command_breaks_before_its_options_only():
+    html = command_line("mibun learn --data a--b <c> --seed 0")
+    assert html == (
+        "<pre><code><span>mibun learn</span> <span>--data a--b &lt;c&gt;</span> <span>--seed 0</span></code></pre>"
+    )

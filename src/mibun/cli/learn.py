@@ -245,6 +245,7 @@ def _run(settings: Settings, dataset: Dataset, seconds: float, yes: bool, resume
         with folder:
             _announce(settings, dataset, network, engine.cost(network, settings.batch_size))
             history = _train(settings, dataset, network, rule, folder, seconds, interrupts)
+            _say_why(history)
             kept = _keep(folder, settings, dataset, network, history)
         _summarise(history, dataset, kept)
     return {Stop.NOT_FINITE: DIVERGED, Stop.INTERRUPTED: INTERRUPTED}.get(history.stop, 0)
@@ -292,11 +293,10 @@ def _train(
         validation = history.validation_accuracy
         last = None if validation is None else float(validation[-1])
         display.end(float(history.train_accuracy[-1]), last, history.notes)
-    _tell_end(history)
     return history
 
 
-def _tell_end(history: History) -> None:
+def _say_why(history: History) -> None:
     """Say why the training ended, if not by its last step."""
     if history.stop is Stop.INTERRUPTED:
         done, steps = history.steps, history.settings["steps"]

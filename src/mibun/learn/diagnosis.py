@@ -45,7 +45,7 @@ SAMPLES = 300
 LOST = 0.5
 #: Least gap of two accuracies that is said, and in how many standard errors.
 GAP, GAP_ERRORS = 0.03, 3.0
-#: Fall of the loss between two windows, as a share of it, below which it stands still; least steps of a window.
+#: Fall of the loss between windows, as a share of it, below which it stands still; least steps of a window.
 STANDSTILL, WINDOW = 0.005, 50
 #: Share of the first loss below which that of a rate that does not diverge has fallen at the end of a trial.
 FALL = 0.98
@@ -127,13 +127,14 @@ def dead_units(step: int, network: Network, images: NDArray[Any]) -> Finding | N
 
 
 def plateau(losses: list[float], per_epoch: int, train_accuracy: float) -> Finding | None:
-    """Say that the loss stands still: two windows of a fifth of the run have the same mean."""
+    """Say that the loss stands still: three windows of a fifth of the run have the same mean (two may by chance)."""
     width = max(WINDOW, 2 * per_epoch, len(losses) // 5)
-    if len(losses) < 2 * width or train_accuracy >= 0.99:
+    if len(losses) < 3 * width or train_accuracy >= 0.99:
         return None
-    before, last = (float(np.mean(part)) for part in (losses[-2 * width : -width], losses[-width:]))
-    if not before > 0 or abs(before - last) > STANDSTILL * before:
+    means = np.mean(np.reshape(losses[-3 * width :], (3, width)), axis=1)
+    if not means.min() > 0 or np.ptp(means) > STANDSTILL * means.max():
         return None
+    _, before, last = means.tolist()
     message = (
         f"the loss stands still: its mean was {before:.4g} over {width:,} steps and {last:.4g} over the last {width:,}"
         f", at a training accuracy of {100 * train_accuracy:.1f} %"

@@ -324,7 +324,7 @@ class _Run:
         del self.losses[self.good_at :]
         while self.measured and self.measured[-1][0] > len(self.losses):
             self.measured.pop()
-        self.end(Stop.NOT_FINITE, f"{detail}: {self._advice()}")
+        self.end(Stop.NOT_FINITE, f"{detail}; {self._advice()}")
 
     def grown(self) -> str:
         """Say so where the loss of the last epoch is clearly above that of the first step."""
@@ -477,6 +477,7 @@ class _Run:
                 "seed": self.seed,
                 "dataset": self.dataset.name,
                 "training_images": len(self.targets),
+                "class_names": None if self.dataset.class_names is None else list(self.dataset.class_names),
             },
             notes=tuple(self.notes),
         )

@@ -9,7 +9,7 @@ from mibun.draw.training import mean_width, running_mean
 from mibun.errors import FormatError, InputError
 from mibun.learn import History
 from mibun.report.figures import has_matplotlib, picture
-from mibun.report.page import counted, duration, escape, notice, page, paragraph, percent, section, table
+from mibun.report.page import command_line, counted, duration, escape, notice, page, paragraph, percent, section, table
 from mibun.report.run import Found, find_run
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def comparison_report(runs: Sequence[Run]) -> str:
         section(
             "commands",
             "The commands that repeat them",
-            *(f"<pre><code>{escape(run.command)}</code></pre>" for run in runs),
+            *(command_line(run.command) for run in runs),
         ),
     ]
     return page(title, "\n".join(part for part in parts if part))

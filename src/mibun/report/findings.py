@@ -41,7 +41,7 @@ def first_layer(network: Network) -> str:
     layer = network.layers[0]
     assert isinstance(layer, Dense)  # noqa: S101  for the type checker
     units, columns = min(layer.outputs, _UNITS), 10
-    height = 0.62 * math.ceil(units / columns) + 0.5
+    height = 6.0 / columns * math.ceil(units / columns) + 0.35
     drawn = picture(
         lambda axes: weights(network, 0, columns=columns, ax=axes),
         (6.2, height),

@@ -4,11 +4,23 @@ Functions whose results are put together give HTML; all text that they are given
 called `html`.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 
-__all__ = ["counted", "duration", "escape", "notice", "page", "paragraph", "percent", "section", "table"]
+__all__ = [
+    "command_line",
+    "counted",
+    "duration",
+    "escape",
+    "notice",
+    "page",
+    "paragraph",
+    "percent",
+    "section",
+    "table",
+]
 
 # The pictures are data: or inline SVG, whose shapes carry style attributes; everything else is refused.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -53,6 +65,12 @@ def notice(text: str, command: str | None = None) -> str:
     """Give a paragraph that is seen at once, with a command line at its end if given."""
     line = "" if command is None else f" <code>{escape(command)}</code>"
     return f'<p class="notice" role="note">{escape(text)}{line}</p>'
+
+
+def command_line(text: str) -> str:
+    """Give a command in a box; its lines break before an option, never within its name."""
+    parts = " ".join(f"<span>{escape(part)}</span>" for part in re.split(r" (?=--)", text))
+    return f"<pre><code>{parts}</code></pre>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "numbers") -> str:

@@ -17,7 +17,7 @@ from mibun.errors import InputError
 from mibun.learn import Dataset, Dense, History, Network, SoftmaxCrossEntropy, Stop
 from mibun.report.figures import has_matplotlib, picture
 from mibun.report.findings import diagnosis, first_layer
-from mibun.report.page import counted, duration, escape, notice, page, paragraph, percent, section, table
+from mibun.report.page import command_line, counted, duration, escape, notice, page, paragraph, percent, section, table
 from mibun.report.run import environment
 
 __all__ = ["training_report"]
@@ -132,7 +132,7 @@ def training_report(
         _confusion(answers),
         first_layer(network) if pictures else "",
         section("settings", "Settings", _words(shown)),
-        section("command", "The command that repeats this run", f"<pre><code>{escape(command)}</code></pre>"),
+        section("command", "The command that repeats this run", command_line(command)),
         section("versions", "Versions", _words(versions if isinstance(versions, Mapping) else environment())),
     ]
     return page(title, "\n".join(part for part in parts if part))

@@ -166,3 +166,43 @@ def test_without_pillow_the_line_that_installs_it_is_told(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingDependency, match=r"pip install 'mibun\[data\]'"):
         read_pictures(tmp_path / "one.png")
+
+
+def test_noise_and_a_small_digit_on_a_large_page_do_not_move_it():
+    rng = np.random.default_rng(0)
+    digit = np.zeros((40, 24))
+    digit[:, 8:16] = 1.0
+    want = learn.fit_digit(digit).image
+    for page, zoom in (((1200, 900), 10), ((2000, 2000), 2)):
+        picture = np.ones(page)
+        large = digit.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        picture[300 : 300 + 40 * zoom, 500 : 500 + 24 * zoom] -= 0.9 * large
+        clean = learn.fit_digit(picture).image
+        assert np.abs(clean - want).max() < 0.3  # the edges of a stroke may fall elsewhere in a pixel
+        assert np.abs(clean - want).mean() < 0.02
+        if zoom == 10:
+            noisy = np.clip(picture + 0.1 * rng.normal(size=page), 0, 1)
+            assert np.abs(learn.fit_digit(noisy).image - clean).mean() < 0.02
+
+
+def test_rows_of_numbers_are_taken_as_they_are_and_classes_have_their_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    rng = np.random.default_rng(3)
+    x, labels = rng.normal(size=(60, 5)), np.arange(60) % 2
+    x[:, 2] += 8 * labels
+    lines = [",".join(map(str, [*row, ("iris", "rose")[label]])) for row, label in zip(x.tolist(), labels, strict=True)]
+    (tmp_path / "flowers.csv").write_text("\n".join(["a,b,c,d,e,species", *lines]))
+    words = ["--data", "flowers.csv", "--batch-size", "5", "--epochs", "20", "--learning-rate", "0.5"]
+    assert main(["learn", *words]) == 0
+    np.savez(tmp_path / "new.npz", x=x[:6])
+    capsys.readouterr()
+    assert main(["predict", "runs/0001", "new.npz"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert [line.split()[2] for line in printed.out.splitlines()] == ["iris", "rose"] * 3
+    np.savez(tmp_path / "pictures.npz", x=np.ones((2, 9, 9)))
+    assert main(["predict", "runs/0001", "pictures.npz"]) == 2
+    assert "takes 5 numbers, which make no square picture; give an npz file with an array x of shape (n, 5)" in (
+        capsys.readouterr().err
+    )

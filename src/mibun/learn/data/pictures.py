@@ -25,6 +25,8 @@ __all__ = ["Fitted", "fit_digit", "read_pictures"]
 SHARE, SMALL = 20 / 28, 16
 #: Ink below this share of the darkest is the noise of paper or of compression.
 LEAST_INK = 0.15
+#: How many times as many pixels as the result a picture has when its ink is looked for: what is larger is scaled first.
+FINE = 4
 #: Most pixels of a picture file: a file of few bytes can unpack to many gigabytes.
 MOST_PIXELS = 50_000_000
 
@@ -84,14 +86,13 @@ def fit_digit(picture: Any, side: int = 28, share: float | None = None) -> Fitte
         return Fitted(given.astype(np.float32), "")
     grey, steps = _grey(given)
     ground = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
-    ink = np.abs(grey - ground)
-    if ink.max() < 0.02:
+    difference = grey - ground
+    if np.abs(difference).max() < 0.02:
         raise DataError("there is nothing on this picture: it has one colour; expected a digit on a plain ground.")
     if ground > 0.5:
         steps.append("dark on light turned round")
-    ink = np.where(ink < LEAST_INK * ink.max(), 0.0, ink / ink.max())
-    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-    digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ink = _ink(_part(difference, _ink(difference, FINE * side)), FINE * side)
+    digit = _part(ink, ink)
     steps.append(f"{grey.shape[1]} x {grey.shape[0]} pixels fitted into {side} x {side} by their centre of mass")
     share = (1.0 if side < SMALL else SHARE) if share is None else share
     return Fitted(_placed(_scaled(digit, max(1, round(share * side))), side), ", ".join(steps))
@@ -174,6 +175,23 @@ def _grey(picture: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]
         colours = colours * alpha + (1 - alpha)
     grey: NDArray[np.float64] = colours @ np.array([0.299, 0.587, 0.114])
     return grey, steps
+
+
+def _ink(difference: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
+    """Give the ink from 0 to 1, in at most so many pixels: the mean over an area has less noise than its pixels."""
+    small = _scaled(difference, longest) if max(difference.shape) > longest else difference
+    ink = np.abs(small)
+    return np.where(ink < LEAST_INK * ink.max(), 0.0, ink / ink.max())
+
+
+def _part(picture: NDArray[np.float64], ink: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cut out of a picture where there is ink in the same picture, perhaps in fewer pixels."""
+    for axis in (0, 1):
+        found = np.flatnonzero(ink.any(axis=1 - axis))
+        ratio = picture.shape[axis] / ink.shape[axis]
+        start, stop = math.floor(found[0] * ratio), math.ceil((found[-1] + 1) * ratio)
+        picture = picture[start:stop] if axis == 0 else picture[:, start:stop]
+    return picture
 
 
 def _scaled(digit: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
