@@ -28,7 +28,7 @@ class Written:
 
 def test_a_right_gradient_passes_and_everything_is_told():
     program = Written()
-    report = examined(program, 4, {})
+    report = examined(program, "check", 4, {})
     assert report.ok
     assert report.elements == 5
     assert "written by hand" in report.notes
@@ -41,7 +41,7 @@ def test_the_weights_do_not_cancel_and_depend_on_the_seed():
     program = Written()
     seen = []
     for seed in (0, 1, 0):
-        examined(program, seed, {})
+        examined(program, "check", seed, {})
         outputs = program.outputs(program.parts)
         terms = np.concatenate([(w * out).reshape(-1) for w, out in zip(program.weights, outputs, strict=True)])
         sizes = np.concatenate([np.abs(w).reshape(-1) for w in program.weights])
@@ -64,26 +64,28 @@ def test_the_weights_do_not_cancel_and_depend_on_the_seed():
     ],
 )
 def test_mistakes_are_named(mistake, names):
-    report = examined(Written(mistake), 0, {})
+    report = examined(Written(mistake), "check", 0, {})
     assert sorted(finding.name for finding in report.wrong) == names
 
 
 def test_a_function_that_changes_is_named_so():
     rng = np.random.default_rng(3)
-    report = examined(Written(spoil=lambda outputs: [outputs[0] + rng.normal(), outputs[1]]), 0, {})
+    report = examined(Written(spoil=lambda outputs: [outputs[0] + rng.normal(), outputs[1]]), "check", 0, {})
     assert report.undecided_count == report.elements == 5
     assert "nondeterministic" in str(report)
     assert "do not" in str(report)
-    slightly = examined(Written(spoil=lambda outputs: [outputs[0] + 1e-13 * rng.normal(), outputs[1]]), 0, {})
+    slightly = examined(Written(spoil=lambda outputs: [outputs[0] + 1e-13 * rng.normal(), outputs[1]]), "check", 0, {})
     assert not slightly.wrong
     shapes = iter(range(100))
     with pytest.raises(InputError, match="other shapes when it was called again"):
-        examined(Written(spoil=lambda outputs: [np.ones(next(shapes))]), 0, {})
+        examined(Written(spoil=lambda outputs: [np.ones(next(shapes))]), "check", 0, {})
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_numbers_of_few_bits_are_recognised(dtype):
-    single = examined(Written(spoil=lambda outputs: [out.astype(dtype).astype(float) for out in outputs]), 0, {})
+    single = examined(
+        Written(spoil=lambda outputs: [out.astype(dtype).astype(float) for out in outputs]), "check", 0, {}
+    )
     assert not single.wrong
     assert single.ok is (dtype is np.float32)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mibun.checker import CheckReport, check
 from mibun.checker.claim import RTOL
 from mibun.errors import InputError
+from mibun.text import clip
 
 __all__ = ["Program", "argument_names", "examined"]
 
@@ -75,27 +76,29 @@ def argument_names(function: Callable[..., Any], count: int) -> list[str]:
     return (names + [f"input[{place}]" for place in range(len(names), count)])[:count]
 
 
-def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckReport:
-    """Check the gradient of a program; `options` are those of `mibun.check`.
+def examined(program: Program, verb: str, seed: int, options: dict[str, Any]) -> CheckReport:
+    """Check the gradient of a program; `verb` was called for it, and `options` are those of `mibun.check`.
 
     Raises
     ------
     InputError
         If the program returns other shapes when it is called again, or an option cannot be used.
     """
+    words = [f"{name}={value!r}" for name, value in {"seed": seed, **options}.items() if value is not None]
+    repeat = clip(f"{verb}(f, inputs, {', '.join(words)})")
     first, second = program.outputs(program.parts), program.outputs(program.parts)
     if [output.shape for output in first] != [output.shape for output in second]:
         raise InputError("f returned arrays of other shapes when it was called again; expected the same every time")
     gap = _gap(first, second)
     if gap > RANDOM:
         differ = f"two calls with the same arguments differ by {100 * gap:.2g} %"
-        return _undecided(program, f"f is nondeterministic: {differ}; {program.advice}", seed)
+        return _undecided(program, f"f is nondeterministic: {differ}; {program.advice}", repeat)
     count = sum(output.size for output in first)
     weights = _weights(first, seed)
     slopes = program.gradient(program.parts, weights)
     widths = _widths(program, first, slopes, weights, seed)
     if widths[0] == 2:
-        return _undecided(program, FEW_BITS, seed)
+        return _undecided(program, FEW_BITS, repeat)
     missing = sorted(name for name, slope in zip(program.parts, slopes, strict=True) if slope is None)
 
     def f(parts: dict[str, Array]) -> float:
@@ -112,7 +115,8 @@ def examined(program: Program, seed: int, options: dict[str, Any]) -> CheckRepor
         notes.append(f"the gradient of {', '.join(missing)} is None; it is read as zeros")
     if count > 1:
         notes.append(f"f returned {count:,} numbers; checked is the gradient of their sum, weighed by random numbers")
-    return replace(report, notes=(*notes, *report.notes), unseen=(*program.unchecked, *report.unseen))
+    unseen = (*program.unchecked, *report.unseen)
+    return replace(report, notes=(*notes, *report.notes), unseen=unseen, repeat=repeat)
 
 
 def _gap(first: Sequence[Array], second: Sequence[Array]) -> float:
@@ -129,7 +133,7 @@ def _largest(numbers: Array) -> float:
     return float(np.max(np.abs(numbers), initial=0.0, where=np.isfinite(numbers)))
 
 
-def _undecided(program: Program, note: str, seed: int) -> CheckReport:
+def _undecided(program: Program, note: str, repeat: str) -> CheckReport:
     """Report a function whose differences would say nothing."""
     count = sum(part.size for part in program.parts.values())
     return CheckReport(
@@ -139,7 +143,7 @@ def _undecided(program: Program, note: str, seed: int) -> CheckReport:
         unseen=tuple(program.unchecked),
         notes=(note, *program.notes),
         evaluations=2,
-        repeat=f"seed={seed}",
+        repeat=repeat,
     )
 
 

@@ -129,11 +129,11 @@ def test_a_bias_whose_slope_cancels_is_right():
 
 
 def test_mistakes_that_cancel_are_not_overlooked():
-    """Along all ones they cancel; along random directions with a chance far below 1 in 40."""
+    """Along all ones they cancel; along random directions with a chance far below 1 in 25."""
     x = np.random.default_rng(5).normal(size=300)
     slopes = np.cos(x)
     slopes[[10, 200]] += np.array([1e-4, -1e-4]) / x[[10, 200]]
-    for seed in range(40):
+    for seed in range(25):
         assert not mb.check(lambda x: np.sum(np.sin(x)), slopes, x, seed=seed, budget=60).ok
 
 
@@ -152,7 +152,7 @@ def test_a_kinky_net_is_right_and_its_mistakes_are_found():
 
 def test_kinks_in_every_direction():
     assert mb.check(lambda x: np.sum(np.maximum(x, 0)), np.zeros_like, np.zeros(50)).subgradient_count == 50
-    report = mb.check(lambda x: 3 * np.sum(x) + np.sum(np.abs(x)), np.zeros_like, np.zeros(300), budget=2000)
+    report = mb.check(lambda x: 3 * np.sum(x) + np.sum(np.abs(x)), np.zeros_like, np.zeros(300), budget=1000)
     assert report.verdict == "wrong"
 
 
@@ -177,17 +177,19 @@ def test_a_sparse_jacobian_of_a_million_elements():
     assert [finding.name for finding in mb.check(lambda x: x**2, wrong, x).wrong] == ["[99, 99]"]
 
 
-@pytest.mark.parametrize("size", [1, 10, 100, 1000, 10_000])
+@pytest.mark.parametrize("size", [1, 10, 60, 600, 10_000])
 def test_right_float32_gradients_are_right(size):
     """A sample; the benchmark has a thousand."""
     random = np.random.default_rng(size)
-    cases = [backprops.squares(random, np.float32, size), backprops.logistic(random, np.float32, 30, size)]
-    width = max(int(np.sqrt(size / 3)), 1)
-    cases.append(backprops.net(random, np.float32, (width, width, width, 1), batch=5))
+    cases = [backprops.squares(random, np.float32, size)]
+    if size <= 1000:
+        width = max(int(np.sqrt(size / 3)), 1)
+        cases.append(backprops.logistic(random, np.float32, 30, size))
+        cases.append(backprops.net(random, np.float32, (width, width, width, 1), batch=5))
     for f, gradient, x in cases:
         report = mb.check(f, gradient, x)
         assert report.ok, str(report)
-        if size < 1000:
+        if size < 100:
             strict = mb.check(lambda x, f=f: np.float32(f(single(x))), gradient, x)
             assert not strict.wrong, str(strict)
 

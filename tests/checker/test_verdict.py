@@ -138,7 +138,7 @@ def test_a_row_that_is_not_finite_is_wrong_and_the_others_are_checked(size):
 def test_at_a_jump_nothing_is_decided():
     report = mb.check(lambda x: float(np.sum(x > 0)), np.zeros_like, np.zeros(2))
     assert report.verdict == "undecided"
-    assert report.undecided[0].reason == "f jumps at x"
+    assert report.undecided[0].reason == "f jumps at x: move x off the jump"
 
 
 def test_noise_that_hides_a_slope_leaves_it_undecided_with_the_reason():
@@ -175,6 +175,7 @@ def test_a_budget_that_ends_is_told():
         assert len(seen) <= budget
         assert report.evaluations == len(seen)
         assert not report.ok
+        assert report.wrong_count + report.undecided_count <= 6
     assert [finding.name for finding in report.wrong] == ["[2]"]
     large = mb.check(f, lambda x: 1.1 * np.cos(x), np.linspace(0, 1, 500), budget=40)
     assert large.verdict == "undecided"

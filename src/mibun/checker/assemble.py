@@ -18,7 +18,7 @@ from mibun.checker.verdict import SUBGRADIENT, UNDECIDED, WRONG
 __all__ = ["assembled"]
 
 STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
-RANDOM = "f is not the same twice at x"
+RANDOM = "f is not the same twice at x: an f that is decides"
 EVERY = "exhaustive=True looks at each element by itself"
 NOTHING = "f changes at x itself by more than 1 % from call to call: nothing can be told"
 BLURRED = "noise hides more than 10 % of the largest entry; give a smoother f, a larger budget, or exhaustive=True"
@@ -142,7 +142,7 @@ def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     worst = max(search.directions.tests, key=lambda test: float(test.off.max()), default=None)
     if worst is not None and worst.suspicious:
         found["undecided"] = (_together(search.claim, worst, int(np.argmax(worst.off)), APART), *fields["undecided"])
-    return found | {"undecided_count": fields["undecided_count"] + left}
+    return found | {"undecided_count": min(fields["undecided_count"] + left, search.claim.size)}
 
 
 def _passed(search: Search, fields: dict[str, Any]) -> dict[str, Any]:

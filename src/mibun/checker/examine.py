@@ -23,6 +23,14 @@ Places = NDArray[np.intp]
 
 #: Digits are not counted beyond those of a float.
 MOST_DIGITS: Final = 16.0
+#: What would decide.
+SHARPER: Final = "less noise in f, values of f in float64, or a larger rtol decides"
+ADVICE: Final = {
+    Status.KINK: "move x off the kink",
+    Status.JUMP: "move x off the jump",
+    Status.BUDGET_SPENT: "a larger budget decides",
+    Status.FAILED: "call f near x to see why",
+}
 #: A smooth f has a bound below this part of the scale of its parameter.
 SMOOTH: Final = 1e-6
 
@@ -41,6 +49,8 @@ class Examination:
         On each of them.
     told : dict
         What the numeric side says about (row, column).
+    doubted : set
+        The (row, column) of which what can be told was taken back.
     scale : ndarray, (rows, parameters)
         The largest entry of each parameter in each row.
     """
@@ -51,6 +61,7 @@ class Examination:
     known: Known = field(default_factory=Known.nothing)
     verdict: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     told: dict[tuple[int, int], str] = field(default_factory=dict)
+    doubted: set[tuple[int, int]] = field(default_factory=set)
     scale: Floats = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +120,8 @@ class Examination:
         """Take back what cannot be told about elements."""
         wrong = places[np.isfinite(self.given[places])]
         self.verdict[wrong] = UNDECIDED
-        where = zip(self.known.rows[wrong].tolist(), self.known.columns[wrong].tolist(), strict=True)
+        where = list(zip(self.known.rows[wrong].tolist(), self.known.columns[wrong].tolist(), strict=True))
+        self.doubted.update(where)
         self.told.update(dict.fromkeys(where, why))
 
     def round(self, places: Places) -> None:
@@ -195,8 +207,8 @@ class Examination:
         given = float(claim.at(known.rows[[place]], known.columns[[place]])[0])
         status = STATUSES[known.codes[place]]
         reason = self.told.get((row, column), "")
-        if not reason and self.verdict[place] == UNDECIDED:
-            reason = status.value if status.code >= PASSING else "the bound is too wide to tell right from wrong"
+        if self.verdict[place] == UNDECIDED and (row, column) not in self.doubted:
+            reason = f"{reason or 'the bound is too wide to tell right from wrong'}: {ADVICE.get(status, SHARPER)}"
         if math.isnan(given):
             reason = "nan was given"
         return Finding(

@@ -23,7 +23,7 @@ __all__ = ["learn"]
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-ONCE: Final = "the budget ended before it was differentiated a second time"
+ONCE: Final = "the budget ended before it was differentiated a second time; a larger one decides"
 #: Steps at which a mistake is so many times larger than what noise adds to the difference.
 VISIBLE: Final = 6.0
 #: A second look that says less decides nothing: its bound is so many times as wide.

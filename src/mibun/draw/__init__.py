@@ -6,6 +6,7 @@ own `ax`, pyplot is not even imported. matplotlib comes with the extra `plot`; w
 ``language="ko"`` labels in Korean.
 """
 
+from mibun.draw.check import check
 from mibun.draw.curves import function, tangent
 from mibun.draw.difference import difference
 from mibun.draw.digits import DigitsArtists, digits
@@ -25,6 +26,7 @@ __all__ = [
     "EnginesArtists",
     "Picture",
     "TrainingArtists",
+    "check",
     "confusion",
     "contour",
     "difference",

@@ -22,6 +22,14 @@ __all__ = ["KOREAN", "Language", "Words", "hangul_font"]
 Language = Literal["en", "ko"]
 
 KOREAN: Final = {
+    "{wrong} of {total} elements wrong": "성분 {total}개 가운데 {wrong}개가 틀림",
+    "{count} of {total} elements undecided": "성분 {total}개 가운데 {count}개는 판정 보류",
+    "all of {total} elements right": "성분 {total}개가 모두 맞음",
+    "given / numeric ≤ {low}": "주어진 값 / 수치 ≤ {low}",
+    "right": "맞음",
+    "not looked at alone": "따로 보지 않음",
+    "undecided": "판정 보류",
+    "at a kink": "꺾인 점",
     "slope at {name} = {x}: {slope}": "{name} = {x}에서의 기울기: {slope}",
     "kink at {name} = {x}: slopes {left} and {right}": "{name} = {x}에서 꺾임: 기울기 {left}, {right}",
     "no slope at {name} = {x}: {why}": "{name} = {x}에서 기울기 없음: {why}",

@@ -96,10 +96,10 @@ def check(function: Callable[..., Any], args: Any = (), *, seed: int = 0, **opti
     except Exception as reason:  # noqa: BLE001  whatever it is, the own dtypes are tried
         refused = clip(f"{type(reason).__name__}: {reason}", 80)
     else:
-        return examined(program, seed, options)
+        return examined(program, "mb.jax.check", seed, options)
     program = Reverse(jax, function, args, wide=False)
     program.notes.append(f"computed in the dtype of the arguments, for float64 is refused ({refused})")
-    return examined(program, seed, options)
+    return examined(program, "mb.jax.check", seed, options)
 
 
 def _wide(jax: Any) -> Any:

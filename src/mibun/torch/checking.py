@@ -95,7 +95,7 @@ def check(function: Callable[..., Any], inputs: Any = (), *, seed: int = 0, **op
     inspect.signature(numeric_check).bind_partial(**options)  # an unknown word is told now
     arguments = Arguments(torch, function, inputs)
     with _undisturbed(torch, function, arguments):
-        return examined(_first_that_runs(torch, function, arguments), seed, options)
+        return examined(_first_that_runs(torch, function, arguments), "mb.torch.check", seed, options)
 
 
 @contextmanager

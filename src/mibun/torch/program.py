@@ -169,7 +169,9 @@ class Autograd:
         for part in duplicate.modules():
             self.buffers += [(part, name, kept.clone()) for name, kept in part._buffers.items() if kept is not None]
         random = [
-            name for name, part in duplicate.named_modules() if part.training and "Dropout" in type(part).__name__
+            " ".join(filter(None, (name, f"({type(part).__name__})")))
+            for name, part in duplicate.named_modules()
+            if part.training and "Dropout" in type(part).__name__
         ]
         if random:
             self.advice = f"{', '.join(random)} drops units in training mode: write module.eval() before the check"
