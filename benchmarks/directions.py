@@ -105,7 +105,8 @@ def contract(course: Course, data: learn.Dataset) -> Section:
         f"direction, {course.losses}",
         f"{course.components} principal components x deviation^{course.power:g}, "
         f"{course.components}-{course.hidden}-10 with {course.activation!r} ({network.vector.size:,} parameters, "
-        f"{course.dtype}), batch {course.batch:,}, pairs a step: {course.pairs}, Adam {course.rate:g} falling to 0.\n\n{table(heads, [row])}\n\n{way}",
+        f"{course.dtype}), batch {course.batch:,}, pairs a step: {course.pairs}, Adam {course.rate:g} "
+        f"falling to 0.\n\n{table(heads, [row])}\n\n{way}",
         [
             Target(
                 f"direction, {course.losses}: passes of a batch to {course.goal:.0%}",
