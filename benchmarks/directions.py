@@ -36,6 +36,8 @@ class Course(NamedTuple):
     components: int
     power: float
     hidden: int
+    activation: learn.Layer
+    dtype: str
     batch: int
     pairs: int
     step: float | None
@@ -46,8 +48,12 @@ class Course(NamedTuple):
 
 
 COURSES = {
-    "per sample": Course("per sample", 40, -1.0, 256, 1000, 1, None, 0.003, 6_000, 0.95, 5_000),
-    "whole loss": Course("whole loss", 40, -0.25, 32, 200, 64, 0.03, 0.03, 120_000, 0.90, 120_000),
+    "per sample": Course(
+        "per sample", 40, -1.0, 256, learn.ReLU(), "float32", 1000, 1, None, 0.005, 4_800, 0.95, 5_000
+    ),
+    "whole loss": Course(
+        "whole loss", 40, -0.25, 32, learn.Tanh(), "float64", 200, 64, 0.03, 0.03, 120_000, 0.90, 120_000
+    ),
 }
 
 
@@ -63,8 +69,10 @@ def components(data: learn.Dataset, count: int, power: float) -> learn.Dataset:
 
 def curve(course: Course, data: learn.Dataset) -> tuple[learn.Network, list[tuple[int, float]], float]:
     """Train, and give the network, (passes, test accuracy) on the way, and the seconds of training."""
-    layers = [learn.Dense(course.components, course.hidden), learn.Tanh(), learn.Dense(course.hidden, 10)]
-    network, each = learn.Network(layers, seed=0), 2 * course.pairs
+    scale = "he" if course.activation == learn.ReLU() else "xavier"
+    layers = [learn.Dense(course.components, course.hidden, scale), course.activation, learn.Dense(course.hidden, 10)]
+    network, each = learn.Network(layers, seed=0, dtype=course.dtype), 2 * course.pairs
+    images = data.train_x.astype(network.dtype)
     engine = learn.Direction(course.losses, mb.SPSA(pairs=course.pairs, step=course.step))
     steps, rng = course.passes // each, np.random.default_rng(0)
     rule = mb.Scheduled(mb.Adam(course.rate), mb.Decay(steps))
@@ -73,7 +81,7 @@ def curve(course: Course, data: learn.Dataset) -> tuple[learn.Network, list[tupl
     for number in range(1, steps + 1):
         before = time.perf_counter()
         chosen = rng.integers(len(data.train_labels), size=course.batch)
-        engine.into(network, data.train_x[chosen], data.train_labels[chosen], rng, gradient)
+        engine.into(network, images[chosen], data.train_labels[chosen], rng, gradient)
         rule.apply(network.vector, gradient, state)
         seconds += time.perf_counter() - before
         if number % max(1, steps // 50) == 0 or number == steps:
@@ -96,8 +104,9 @@ def contract(course: Course, data: learn.Dataset) -> Section:
     return Section(
         f"direction, {course.losses}",
         f"{course.components} principal components x deviation^{course.power:g}, "
-        f"{course.components}-{course.hidden}-10 ({network.vector.size:,} parameters), batch {course.batch:,}, pairs a "
-        f"step: {course.pairs}, Adam {course.rate:g} falling to 0.\n\n{table(heads, [row])}\n\n{way}",
+        f"{course.components}-{course.hidden}-10 with {course.activation!r} ({network.vector.size:,} parameters, "
+        f"{course.dtype}), batch {course.batch:,}, pairs a step: {course.pairs}, Adam {course.rate:g} "
+        f"falling to 0.\n\n{table(heads, [row])}\n\n{way}",
         [
             Target(
                 f"direction, {course.losses}: passes of a batch to {course.goal:.0%}",

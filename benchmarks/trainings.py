@@ -186,7 +186,7 @@ def by_sklearn(data: learn.Dataset, seed: int) -> tuple[float, float]:
     while time.perf_counter() < end:
         # An epoch in ten parts, so that it can end in the middle; partial_fit goes once over what it gets.
         for part in np.array_split(order.permutation(len(labels)), 10):
-            model.partial_fit(x[part], labels[part], classes)
+            model.partial_fit(x[part], labels[part], classes=classes)
             done += len(part)
             if time.perf_counter() >= end:
                 break
