@@ -172,3 +172,21 @@ KINDS = re.compile(
 def test_every_block_is_of_a_kind_that_runs(page: Path) -> None:
     opened = re.findall(r"^```+([^`\n]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert [kind for kind in opened if not KINDS.fullmatch(kind.strip())] == []
+
+
+def test_the_picture_of_the_readme_is_what_mibun_draws() -> None:
+    pytest.importorskip("matplotlib")
+    import io
+    import math
+
+    from matplotlib import image
+
+    from mibun.draw.files import image_of
+    from mibun.formula import formula
+
+    kept = image.imread(DOCS / "_static" / "step_error.png")
+    drawn = image.imread(
+        io.BytesIO(image_of(lambda: mibun.draw.step_error(formula("sin(x)"), 1.0, truth=math.cos), "png"))
+    )
+    assert kept.shape == drawn.shape
+    assert abs(kept - drawn).mean() < 0.02
