@@ -76,6 +76,14 @@ def test_what_is_said_in_favour_of_the_peers_is_measured() -> None:
     assert [number for number in numbers if not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", RESULTS)] == []
 
 
+def test_what_is_said_of_the_eight_derivatives_stands_in_their_table() -> None:
+    table = (ROOT / "benchmarks" / "results" / "eight.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) == 8
+    assert not [row for row in rows if "not covered" in row[2]]
+    assert "`abs(x) at 0`: kink; `floor(x) at 2`: jump" in table
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     reference = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
     described = set(re.findall(r"\.\. auto(?:function|class):: (\S+)", reference))
