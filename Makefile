@@ -15,7 +15,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/pytest
 
 docs: $(VENV)/docs.stamp
-	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -j auto docs docs/_build/html
 	@echo "Look at them in a browser: file://$(CURDIR)/docs/_build/html/index.html"
 
 clean:

@@ -69,6 +69,21 @@ def test_what_is_quoted_of_the_bound_is_of_the_right_table() -> None:
         assert covers in row
 
 
+def test_what_is_said_in_favour_of_the_peers_is_measured() -> None:
+    section = prose(DOCS / "reference" / "peers.md").partition("## Where they are better")[2].partition("Exactness")[0]
+    numbers = [number for number in re.findall(r"\d[\d.,e-]*\d", section) if number != "-"]
+    assert len(numbers) > 8
+    assert [number for number in numbers if not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", RESULTS)] == []
+
+
+def test_what_is_said_of_the_eight_derivatives_stands_in_their_table() -> None:
+    table = (ROOT / "benchmarks" / "results" / "eight.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) == 8
+    assert not [row for row in rows if "not covered" in row[2]]
+    assert "`abs(x) at 0`: kink; `floor(x) at 2`: jump" in table
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     reference = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
     described = set(re.findall(r"\.\. auto(?:function|class):: (\S+)", reference))
@@ -152,3 +167,34 @@ def test_pages_load_nothing_from_outside() -> None:
     """No page asks for a script, a font or a picture elsewhere; the build looks at what comes out."""
     for page in PAGES:
         assert not re.search(r"!\[[^]]*\]\(https?:|<(script|img|iframe|link)\b[^>]*https?:", prose(page)), page
+
+
+#: What is run (python, pictures, files, consoles), checked (sh, above), or no program at all.
+KINDS = re.compile(
+    r"python|console|sh|text|\{picture\} \S+|\{code-block\} (?:python|text)|\{(?:eval-rst|toctree|command-help|note|tip"
+    r"|warning|admonition)\}.*|\{include\} \S+"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_is_of_a_kind_that_runs(page: Path) -> None:
+    opened = re.findall(r"^```+([^`\n]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [kind for kind in opened if not KINDS.fullmatch(kind.strip())] == []
+
+
+def test_the_picture_of_the_readme_is_what_mibun_draws() -> None:
+    pytest.importorskip("matplotlib")
+    import io
+    import math
+
+    from matplotlib import image
+
+    from mibun.draw.files import image_of
+    from mibun.formula import formula
+
+    kept = image.imread(DOCS / "_static" / "step_error.png")
+    drawn = image.imread(
+        io.BytesIO(image_of(lambda: mibun.draw.step_error(formula("sin(x)"), 1.0, truth=math.cos), "png"))
+    )
+    assert kept.shape == drawn.shape
+    assert abs(kept - drawn).mean() < 0.02
