@@ -4,8 +4,8 @@
 
 Every contender runs in a process of its own (two thread pools in one process disturb each other), all of them in turn,
 `--rounds` times; a time is the median of its rounds, each the median of its steps. A step is the gradient of a batch
-that lies in memory, values only, and the update of plain gradient descent; the price of the errors is a column of its
-own. One thread, unless two are said.
+that lies in memory, values only, and, but for `node` and `column`, the update of plain gradient descent; the price of
+the errors is a column of its own. One thread, unless two are said.
 
 - `chain`, `node`, `column`, `column, every step`: engines of this library.
 - `coordinate`: the notes' loop. It is not run to its end: its time is the number of its passes times the median
@@ -112,7 +112,8 @@ def engine_steps(run: Run) -> Steps:
 
     def step() -> None:
         engine.into(net, x, targets, None, gradient)
-        rule.apply(net.vector, gradient, state)
+        if run.contender == "chain":  # the loop, which the others are compared with, is its passes alone
+            rule.apply(net.vector, gradient, state)
 
     def forward() -> None:
         net.loss_function.per_sample(net.forward(x), targets).mean()
