@@ -89,7 +89,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     described = set(re.findall(r"\.\. auto(?:function|class):: (\S+)", reference))
     whole = set(re.findall(r"\.\. automodule:: (\S+)\n   :members:", reference))
     modules = {f"mibun.{name}" for name in mibun.__all__ if inspect.ismodule(getattr(mibun, name))}
-    assert modules == whole
+    assert modules <= whole
     assert {f"mibun.{name}" for name in mibun.__all__} - modules <= described
 
 
