@@ -353,11 +353,13 @@ def _other_kinds() -> dict[str, Sequence[Told]]:
     return groups
 
 
-def rough_tolerance(rows: Sequence[Told], mix: Sequence[Told]) -> Section:
-    """Count the evaluations that three digits cost."""
+def rough_tolerance(rows: Sequence[Told], mix: Sequence[Told], rough: Sequence[Problem]) -> Section:
+    """Count the evaluations that three digits cost, and see whether noise is taken for digits."""
     lines, middle = [], {}
-    for name, asked in (("smooth rows of tests/cases.py", rows), ("held-out mix", mix)):
-        results = [(t.problem, solved(t.problem.f, t.problem.x, rtol=1e-3)) for t in asked]
+    smooth = (("smooth rows of tests/cases.py", rows), ("held-out mix", mix))
+    sets = [*((name, [t.problem for t in told]) for name, told in smooth), ("random noise", rough)]
+    for name, asked in sets:
+        results = [(problem, solved(problem.f, problem.x, rtol=1e-3)) for problem in asked]
         costs = [d.evaluations for _, d in results]
         middle[name] = median(costs)
         met = share(abs(d.value - p.derivative) <= max(1e-3 * abs(p.derivative), 30 * p.floor) for p, d in results)
@@ -384,7 +386,8 @@ def sections(sizes: Sizes, found: Sequence[Contender]) -> Iterator[Section]:
         yield accuracy(sizes, found, rows, mix)
         yield noise(sizes, found, workers)
         yield difficult(sizes, [*rows, *mix], workers)
-    yield rough_tolerance(rows, mix)
+        rough = workers.drawn("noisy", sizes.noisy)
+    yield rough_tolerance(rows, mix, rough)
     yield from derivative_speed.sections(sizes.timing, found, drawn)
 
 

@@ -17,7 +17,7 @@ from mibun.derivatives import directional, jacobian, vjp
 from mibun.errors import MissingDependency
 from mibun.hessians import hessian
 from mibun.methods import Adaptive, Chain, choose_method
-from mibun.methods.adaptive.scale import least_fall
+from mibun.methods.adaptive.scale import ASKED
 from mibun.result import Derivative
 from mibun.sparsity import Sparsity
 from mibun.status import Status
@@ -372,9 +372,9 @@ def _pairs(found: Derivative, x: Floats, tolerance: Floats, noise: float, before
     wide = np.where(x == 0, 1.0, np.abs(x)) / 16
     before = before or Pairs(wide, np.zeros(x.size, bool))
     with np.errstate(all="ignore"):
-        known = step * np.clip(np.cbrt(SEEN * unit * least_fall(1.0) / (truncation * step)), 0.25, 4.0)
+        known = step * np.clip(np.cbrt(SEEN * unit * ASKED / (truncation * step)), 0.25, 4.0)
         guess = np.where(before.step < wide, before.step * np.where(before.begun, 0.25, 1.0), step * SMALL)
         best = np.where(rounding * step <= TWO * unit, known, guess).min(axis=0)
-        reached = np.max(SPARE * (least_fall(1.0) * SEEN + 3) * unit / tolerance, axis=0) < best
+        reached = np.max(SPARE * (ASKED * SEEN + 3) * unit / tolerance, axis=0) < best
     good = np.reshape(found.status == Status.CONVERGED, rows).all(axis=0)
     return Pairs(best, good & reached & (best < wide))

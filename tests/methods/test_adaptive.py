@@ -120,6 +120,16 @@ def test_the_mix_is_covered_and_good(seed, least_good, least_cover):
     assert np.mean([points for _, points in found]) <= 14
 
 
+@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 1e-3])
+def test_five_values_do_not_take_noise_for_digits(rtol):
+    missed = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        found, _ = lead(lambda x, rng=rng: math.sin(2 * x) + 1e-4 * rng.standard_normal(), 0.3, rtol=rtol)
+        missed += not abs(found.value - 2 * math.cos(0.6)) <= error(found)
+    assert missed <= 12  # with the error of a smooth f it was 134
+
+
 def test_noise_is_found_and_covered():
     problems = mix.noisy_problems(mix.DEVELOPMENT_SEED, 300)
     found = [lead(problem.f, problem.x)[0] for problem in problems]

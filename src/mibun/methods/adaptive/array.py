@@ -25,7 +25,7 @@ from mibun.methods.adaptive.ladder import (
     five_pairs,
     tables,
 )
-from mibun.methods.adaptive.scale import EPS, FINE, LOOKS, NEARLY, UNEVEN, UNIT_STEP, least_fall
+from mibun.methods.adaptive.scale import ASKED, EPS, EVEN, FINE, LOOKS, NEARLY, SMOOTH, UNEVEN, UNIT_STEP, UNSURE
 from mibun.methods.adaptive.wide import BALANCED, DOUBLINGS, FALL, OFFSET, WEIGHTS, WIDE, error_afar, windows
 
 __all__ = ["Array", "common_course"]
@@ -46,6 +46,7 @@ class _Look(NamedTuple):
     unit: Array
     size: Array
     change: Array
+    fourth: Array
 
     def at(self, places: NDArray[Any]) -> "_Look":
         """Take some elements out."""
@@ -256,7 +257,8 @@ def _put(into: Array, places: NDArray[Any], new: Array) -> Array:
 def _early(top: Array, seen: _Look, found: _Found, request: Request) -> NDArray[np.bool_]:
     """Tell where five values meet the tolerance, as `Search.early` does, and put their slopes among what was found."""
     with np.errstate(all="ignore"):
-        least = np.where(np.asarray(request.start) > 0, least_fall(1.0), least_fall(0.0))
+        least = np.where(seen.fourth > EVEN * seen.curved, UNSURE, SMOOTH)
+        least = np.where(np.asarray(request.start) > 0, ASKED, least)
         fall = np.maximum(seen.curved / np.maximum(seen.first, seen.second), least)
         slope, _, rounding = _slopes(top, seen)
         truncation = seen.curved / top * fall
@@ -286,7 +288,7 @@ def _look(x: Array, top: Array, values: Array, request: Request) -> _Look:
         missed = np.abs(((x + top) - x) - top) + np.abs((x - (x - top)) - top)
         size = np.maximum(np.abs(f0), change)
         unit = np.maximum(request.noise or 0.0, eps * size + (eps * np.abs(x) + missed) * np.abs(slope) + 1e-323)
-    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit, size, change)
+    return _Look(slope, np.abs(linear), second, np.maximum(third, fourth), unit, size, change, fourth)
 
 
 class _Course:

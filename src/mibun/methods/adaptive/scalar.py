@@ -45,7 +45,7 @@ def differentiate(x: float, request: Request) -> Conversation:
     if budget < COMMON or rtol or atol or total - total != 0:
         return (yield from _searched(x, f0, request, top, values))
     seen = look(x, top, f0, values, noise or 0.0, eps)
-    _, first, second, curved, unit, _, _ = seen
+    _, first, second, curved, unit, *_ = seen
     if (
         curved <= 8 * unit
         or (OFFSET * first < unit and OFFSET * second < unit)

@@ -12,7 +12,22 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["EPS", "FINE", "LOOKS", "NEARLY", "UNEVEN", "UNIT_STEP", "Look", "first_step", "grown", "least_fall", "look"]
+__all__ = [
+    "ASKED",
+    "EPS",
+    "EVEN",
+    "FINE",
+    "LOOKS",
+    "NEARLY",
+    "SMOOTH",
+    "UNEVEN",
+    "UNIT_STEP",
+    "UNSURE",
+    "Look",
+    "first_step",
+    "grown",
+    "look",
+]
 
 EPS: Final = 2.0**-52
 #: The smallest H that is started with where x says nothing: a guess of order 1 for the scale of f.
@@ -23,6 +38,14 @@ UNEVEN: Final = 3474701533 / 2**32
 NEARLY: Final = 1.0
 #: The finest step that is begun with where it is asked for, in units of the rounding of x.
 FINE: Final = 2.0**12
+#: The least share of the curvature that two pairs are taken to leave: 1/5 is that of a term h^5 alone. Where the
+#: curvature may be noise, noise leaves all of it, and more.
+SMOOTH: Final = 0.21
+UNSURE: Final = 2.0
+#: The same at a step that was asked for, which may be small: three times the curvature covers the noise of two pairs.
+ASKED: Final = 3.0
+#: Noise makes A4 three times as large as A3; where it is below this share, the curvature is that of f.
+EVEN: Final = 0.2
 #: Looks at five values before the search for a scale gives up.
 LOOKS: Final = 9
 
@@ -37,6 +60,7 @@ class Look(NamedTuple):
     unit: float  #: N, bound on the error of one value
     size: float  #: F, the largest |f| or |f - f(x)| seen
     change: float  #: S, the largest |f - f(x)| seen
+    fourth: float  #: A4
 
 
 def first_step(x: float, eps: float = EPS, start: float = 0.0) -> float:
@@ -71,15 +95,7 @@ def look(x: float, top: float, f0: float, values: Sequence[float], noise: float,
     unit = eps * size + (eps * abs(x) + missed) * abs(slope) + 1e-323
     unit = unit if unit > noise else noise
     curved = third if third > fourth else fourth
-    return Look(slope, abs(linear), abs(even - 4 / 3 * bend), curved, unit, size, change)
-
-
-def least_fall(start: float) -> float:
-    """Give the least share of the curvature that two pairs are taken to leave: 1/5 is that of a term h^5 alone.
-
-    At a step that was asked for, which may be small, the curvature may be noise, three times of which covers theirs.
-    """
-    return 3.0 if start else 0.21
+    return Look(slope, abs(linear), abs(even - 4 / 3 * bend), curved, unit, size, change, fourth)
 
 
 def grown(seen: Look, top: float) -> float:

@@ -22,7 +22,7 @@ from mibun.methods.adaptive.ladder import (
 )
 from mibun.methods.adaptive.noise import Choice, select
 from mibun.methods.adaptive.probe import Verdict, probe, tiny_step
-from mibun.methods.adaptive.scale import EPS, LOOKS, NEARLY, Look, grown, least_fall, look
+from mibun.methods.adaptive.scale import ASKED, EPS, EVEN, LOOKS, NEARLY, SMOOTH, UNSURE, Look, grown, look
 from mibun.methods.adaptive.stop import stop_test
 from mibun.methods.adaptive.wide import far, wide_ladder
 from mibun.status import Status
@@ -339,7 +339,8 @@ class Search:
         """Stop after five values where a tolerance was asked for that is met: the slope is extrapolated once."""
         if not self.tolerant:
             return None
-        fall = max(seen.curved / max(seen.first, seen.second), least_fall(self.request.start))
+        least = ASKED if self.request.start else UNSURE if seen.fourth > EVEN * seen.curved else SMOOTH
+        fall = max(seen.curved / max(seen.first, seen.second), least)
         rounding = 3 * seen.unit / top + 2 * EPS * abs(seen.slope)
         found = Estimate(seen.slope, seen.curved / top * fall, rounding, Status.CONVERGED, top, seen.unit)
         return found if self.good_enough(found) else None

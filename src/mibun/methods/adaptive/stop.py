@@ -15,7 +15,7 @@ def stop_test(at: Corner, seen: Look, top: float) -> tuple[bool, Estimate]:
     Taylor terms: a gap that shrinks below the rounding by that is not waited for.
     """
     k, value, before, _, residual, _ = at
-    _, first, second, curved, unit, _, _ = seen
+    _, first, second, curved, unit, *_ = seen
     h = top * RUNGS[k]
     gap = value - before if value > before else before - value
     size = value if value > 0 else -value
