@@ -20,6 +20,7 @@ __all__ = ["assembled"]
 STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
 RANDOM = "f is not the same twice at x: an f that is decides"
 EVERY = "exhaustive=True looks at each element by itself"
+MORE = "a larger budget looks further"
 NOTHING = "f changes at x itself by more than 1 % from call to call: nothing can be told"
 BLURRED = "noise hides more than 10 % of the largest entry; give a smoother f, a larger budget, or exhaustive=True"
 APART = "f and gradient differ along a direction; which elements do was not found: a larger budget tells"
@@ -140,7 +141,8 @@ def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     clear = np.isin(search.active(), np.concatenate([[], *(columns for columns, _ in search.passed)]))
     left = int((~clear).sum()) * search.claim.outs.size
     word = "more" if fields["wrong_count"] else "mistakes"
-    text = f"{search.ended}: there may be {word} among {left:,} elements; {EVERY}"
+    advice = EVERY if search.numeric.left is None else MORE
+    text = f"{search.ended}: there may be {word} among {left:,} elements; {advice}"
     found: dict[str, Any] = {"complete": False, "unseen": (text,), "digits": math.nan}
     if fields["wrong_count"]:
         return found
