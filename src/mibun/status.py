@@ -244,7 +244,9 @@ class Note:
     def told(self) -> str:
         """Give the message with the slopes, the point, but without the element."""
         facts = [
-            f"{label} {value:.6g}" for label, value in (("left", self.left), ("right", self.right)) if value is not None
+            f"{label} {value:.6g}"
+            for label, value in (("left", self.left), ("right", self.right))
+            if value is not None and f"({value:.6g})" not in self.message  # it may tell them itself
         ]
         if self.x is not None:
             facts.append(f"at {self.x}")

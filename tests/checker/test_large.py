@@ -210,3 +210,30 @@ def test_a_random_f_is_undecided():
     assert report.verdict == "undecided"
     assert "nothing can be told" in report.unseen[0]
     assert "dropout" in report.notes[0]
+
+
+@pytest.mark.parametrize("seed", [0, 18, 23])
+def test_noise_in_which_no_element_can_be_named_does_not_hide_a_flipped_gradient(seed):
+    random = np.random.default_rng(seed)
+
+    def f(x):
+        return np.sum(np.sin(x)) + 1e-3 * random.normal()
+
+    x = np.linspace(0, 1, 400)
+    assert not mb.check(f, np.cos, x, seed=seed).wrong
+    report = mb.check(f, lambda x: -np.cos(x), x, seed=seed)
+    assert report.wrong
+    assert report.wrong_count + report.undecided_count <= 400
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_element_is_counted_once(seed):
+    random = np.random.default_rng(seed)
+    report = mb.check(
+        lambda x: np.sum(np.sin(x)) + 1e-3 * random.normal(),
+        lambda x: np.cos(x) / 2,
+        np.linspace(0, 1, 400),
+        seed=seed,
+    )
+    assert not report.ok
+    assert report.wrong_count + report.undecided_count <= 400

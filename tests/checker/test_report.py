@@ -99,3 +99,10 @@ def test_the_report_is_frozen_and_shows_itself():
     assert repr(report) == str(report)
     assert report.with_notes("by hand").notes[-1] == "by hand"
     assert "note: by hand" in str(report.with_notes("by hand"))
+
+
+def test_the_slopes_of_a_kink_are_told_once():
+    report = mb.check(
+        lambda x: np.sum(np.abs(x)), lambda x: np.where(x == 0, 1.3, np.sign(x)), np.array([0.0, 1.0, -2.0])
+    )
+    assert report.wrong[0].reason == "the slopes from the left (-1) and from the right (1) differ"

@@ -332,3 +332,49 @@ def test_kinds(name):
 def test_no_kind_is_told_where_there_is_no_pattern():
     random = np.random.default_rng(6).normal(size=6)
     assert mb.check(f, lambda x: np.cos(x) * random, X).kinds == ()
+
+
+def test_a_gate_that_is_missing_is_named_by_its_rows():
+    x = np.random.default_rng(5).normal(size=(24, 4))
+
+    def gradient(x):
+        slopes = np.cos(x)
+        slopes[6:12] = 0
+        return slopes
+
+    report = mb.check(f, gradient, x)
+    assert report.wrong_count == 24
+    assert report.kinds == ("missing: 0 was given in rows 6 to 11 of the gradient",)
+
+    def tail(p):
+        return {"b": np.append(np.cos(p["b"][:-3]), np.cos(p["b"][-3:]) / 2)}
+
+    report = mb.check(lambda p: f(p["b"]), tail, {"b": x[0:3].reshape(-1)})
+    assert report.kinds == ("half of what it should be (factor 1/2) in b[9:12]",)
+
+
+def test_what_was_found_is_not_taken_for_all():
+    x = np.random.default_rng(5).normal(size=5000)
+    report = mb.check(f, lambda x: np.append(np.cos(x)[:-500], np.zeros(500)), x)
+    assert not report.complete
+    first, last = report.kinds[0].partition("[")[2].rstrip("]").split(":")
+    assert report.kinds[0].startswith("missing: 0 was given in [")
+    assert 4500 <= int(first) < int(last) <= 5000
+
+    random = np.random.default_rng(6)
+    places, target = random.integers(0, 50, 40), random.normal(size=(40, 8))
+
+    def twice_is_once(table):
+        slopes = np.zeros_like(table)
+        slopes[places] += table[places] - target
+        return slopes
+
+    table = random.normal(size=(50, 8))
+    report = mb.check(lambda table: np.sum((table[places] - target) ** 2) / 2, twice_is_once, table)
+    assert report.wrong
+    assert not any(kind.startswith("nearly all") for kind in report.kinds)
+
+
+def test_a_budget_that_ended_is_what_to_enlarge():
+    report = mb.check(f, lambda x: -np.cos(x), np.linspace(0.1, 2, 400), budget=60)
+    assert "a larger budget" in report.unseen[0]

@@ -20,9 +20,12 @@ __all__ = ["assembled"]
 STALE = "gradient gives the same for another x: it is that of another point (stale), or does not use x"
 RANDOM = "f is not the same twice at x: an f that is decides"
 EVERY = "exhaustive=True looks at each element by itself"
+MORE = "a larger budget looks further"
 NOTHING = "f changes at x itself by more than 1 % from call to call: nothing can be told"
 BLURRED = "noise hides more than 10 % of the largest entry; give a smoother f, a larger budget, or exhaustive=True"
 APART = "f and gradient differ along a direction; which elements do was not found: a larger budget tells"
+UNEXPLAINED = "f and gradient differ along a direction; its elements by themselves decide nothing: less noise in f does"
+SOMEWHERE = "elements are wrong that noise lets nobody name: they add up to more than all tolerances do"
 ELSEWHERE = "what is wrong at other points than x"
 
 
@@ -49,9 +52,11 @@ def assembled(examination: Examination, search: Search | None, repeat: str) -> C
     }
     if search is not None:
         fields["how"] = _how(search)
-        fields |= _explained(search) if search.explained else _ended(search, fields) if search.ended else {}
+        fields |= _explained(search, fields) if search.explained else _ended(search, fields) if search.ended else {}
         if not search.ended:
             fields |= _passed(search, fields)
+        if search.refuted is not None:
+            fields |= _refuted(search.claim, search.refuted, fields)
     if numeric.random:
         fields |= {"digits": math.nan, "unseen": (NOTHING,)}
     given, found = examination.numbers()
@@ -112,7 +117,7 @@ def _how(search: Search) -> str:
     return text + (f", and {ones:,} {noun}{'s' * (ones != 1)} one by one" if ones else "")
 
 
-def _explained(search: Search) -> dict[str, Any]:
+def _explained(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     """Count the elements that are wrong by the kinds of mistake that explain all directions."""
     claim = search.claim
     known = search.examination.known
@@ -127,7 +132,8 @@ def _explained(search: Search) -> dict[str, Any]:
         wrong = off.data > claim.atol + claim.rtol[0] * scale[off.row, 0]
     how = f"{_how(search)}; the others are counted by the kind of mistake, which explains all directions"
     kinds = told(search.explained, claim)
-    return {"wrong_count": int(wrong.sum()), "kinds": kinds, "how": how, "unseen": (), "digits": math.nan}
+    count = min(int(wrong.sum()), claim.size - fields["undecided_count"])
+    return {"wrong_count": count, "kinds": kinds, "how": how, "unseen": (), "digits": math.nan}
 
 
 def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +141,8 @@ def _ended(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
     clear = np.isin(search.active(), np.concatenate([[], *(columns for columns, _ in search.passed)]))
     left = int((~clear).sum()) * search.claim.outs.size
     word = "more" if fields["wrong_count"] else "mistakes"
-    text = f"{search.ended}: there may be {word} among {left:,} elements; {EVERY}"
+    advice = EVERY if search.numeric.left is None else MORE
+    text = f"{search.ended}: there may be {word} among {left:,} elements; {advice}"
     found: dict[str, Any] = {"complete": False, "unseen": (text,), "digits": math.nan}
     if fields["wrong_count"]:
         return found
@@ -157,14 +164,35 @@ def _passed(search: Search, fields: dict[str, Any]) -> dict[str, Any]:
         f"several that cancel along all directions (chance below {chance:.1g} if one is off by {beyond})",
     ]
     seen = [*(parts if one > 0 else ()), *_vanishing(vanishing)]
-    blurred = tuple(_together(search.claim, test, int(np.argmax(test.doubt)), BLURRED) for test in search.blurred)
-    unsure = sum(test.columns.size * int((~test.resolved).sum()) for test in search.blurred)
+    blurred = tuple(_blurred(search.claim, test) for test in search.blurred)
+    known = search.examination.known
+    unsure = sum(  # elements that were differentiated are counted by their own verdict
+        test.columns.size * int((~test.resolved).sum())
+        - int((np.isin(known.columns, test.columns) & ~test.resolved[known.rows]).sum())
+        for test in search.blurred
+    )
     return {
         "undecided": (*fields["undecided"], *blurred),
         "undecided_count": fields["undecided_count"] + unsure,
         "digits": float(np.fmin(_digits(off) if one > 0 else math.nan, fields["digits"])),
         "unseen": _told(seen),
     }
+
+
+def _blurred(claim: Claim, test: Test) -> Finding:
+    """Tell of a test that decides nothing: of noise, or of a gap that no element explains and that was tolerated."""
+    row = int(np.argmax(test.doubt))
+    rest = test.doubt - np.abs(test.gap)
+    if rest[row] >= abs(test.gap[row]):
+        return _together(claim, test, row, BLURRED)
+    return _together(claim, test._replace(doubt=rest), row, UNEXPLAINED)
+
+
+def _refuted(claim: Claim, test: Test, fields: dict[str, Any]) -> dict[str, Any]:
+    """Tell of a direction along which the claim is wrong, whichever of its elements are."""
+    finding = _together(claim, test, int(np.argmax(test.off)), SOMEWHERE)
+    undecided = min(fields["undecided_count"], claim.size - 1)
+    return {"wrong": (finding,), "wrong_count": 1, "undecided_count": undecided, "complete": False, "digits": math.nan}
 
 
 def _together(claim: Claim, test: Test, row: int, reason: str) -> Finding:

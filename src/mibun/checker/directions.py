@@ -39,6 +39,8 @@ ENOUGH: Final = 4.0
 COARSE: Final = 0.1
 #: How much larger a random sum may be than its standard deviation.
 SPREAD: Final = 4.0
+#: A gap that is so many times what all elements together may be off is one by itself.
+PLAIN: Final = 10.0
 #: Part of the tolerance of an element below which the sum of many deviations is not followed up.
 MINOR: Final = 1e-3
 
@@ -197,7 +199,7 @@ class Directions:
             doubt = np.maximum(doubt + self._unsteady(columns, moved)[rows], atol)
         doubt[~np.isfinite(value)] = np.inf
         finest, coarse = (self._least(sizes, columns)[rows] for sizes in (self.tolerance, self.coarse))
-        resolved = 4 * doubt <= np.where(coarse > 0, coarse, np.inf)
+        resolved = self._resolves(doubt, coarse)
         # where f is the same at all points, 0 is right whatever f rounds
         resolved |= (codes == Status.INSENSITIVE.code) & (np.asarray(squares.sum(axis=1)).reshape(-1) == 0)
         known = value, gap, doubt, np.maximum(doubt, MINOR * finest), finest, resolved, ~resolved & (codes >= PASSING)
@@ -224,7 +226,20 @@ class Directions:
             share = np.abs(test.gap) / self._spread(test.columns, test.way)
         self.diffuse = np.fmax(self.diffuse, np.where((test.off > 1.0) & np.isfinite(share), share, 0.0))
         doubt = test.doubt + np.where(test.off > 1.0, np.abs(test.gap), 0.0)
-        return test._replace(doubt=doubt, threshold=np.maximum(test.threshold, doubt))
+        resolved = test.resolved & ((test.off <= 1.0) | self._resolves(doubt, self._least(self.coarse, test.columns)))
+        return test._replace(doubt=doubt, threshold=np.maximum(test.threshold, doubt), resolved=resolved)
+
+    @staticmethod
+    def _resolves(doubt: Floats, coarse: Floats) -> Mask:
+        """Tell where the doubt is small beside the parameters."""
+        return np.asarray(4 * doubt <= np.where(coarse > 0, coarse, np.inf))
+
+    def refutes(self, test: Test) -> bool:
+        """Tell whether a gap is so large that no elements within their tolerances can add up to it."""
+        parts = np.abs(test.way[test.columns]) / self.weights[test.columns]
+        parts = np.bincount(self.claim.parameter(test.columns), parts, minlength=self.tolerance.shape[1])
+        with np.errstate(invalid="ignore"):
+            return bool((~test.splits & (np.abs(test.gap) > PLAIN * (test.doubt + self.tolerance @ parts))).any())
 
     def _spread(self, columns: Places, way: Floats) -> Floats:
         """Give what random deviations as large as the tolerance amount to along a direction, for each row."""

@@ -144,6 +144,8 @@ class _Part:
             self.grid = np.stack(np.unravel_index(np.arange(self.size), self.shape)) if self.shape else self.index
         self.clear = np.full(self.size, clear and not self.sparse)
         self.clear[self.flat] = False
+        #: what bisection found is no sample of the others
+        self.partial = not clear and places.size < self.size
         names = [name for name in (self.out.name, self.leaf.name) if name]
         self.name = " by ".join(names) or f"the {claim.word}"
 
@@ -182,7 +184,25 @@ class _Part:
         for sign, mask in (("<", self.x < 0), (">", self.x > 0)):
             if mask[self.flat[self.wrong]].all() and not mask.all() and self.wrong.sum() > 1:
                 found.append((f"in {self.name} where x {sign} 0", mask & inside))
-        return found
+        return [*found, *self.box(wrong)]
+
+    def box(self, wrong: NDArray[Any]) -> list[tuple[str, Mask]]:
+        """Give the rows, columns or entries in a row of which every one is wrong, or all are 0."""
+        if not self.shape or wrong.shape[1] < SEVERAL:
+            return []
+        low, high = wrong.min(axis=1), wrong.max(axis=1)
+        inside = ((self.grid >= low[:, None]) & (self.grid <= high[:, None])).all(axis=0)
+        others = inside.copy()
+        others[self.flat[self.wrong]] = False
+        if inside.all() or (others & (self.block != 0 if self.partial else True)).any():
+            return []
+        short = [axis for axis, size in enumerate(self.shape) if high[axis] - low[axis] + 1 < size]
+        if len(self.shape) == 2 and len(short) == 1 and low[short[0]] < high[short[0]]:
+            axis = short[0]
+            return [(f"in {('rows', 'columns')[axis]} {low[axis]} to {high[axis]} of {self.name}", inside)]
+        ends = [f"{a}:{b + 1}" if a < b else str(a) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+        keys = ", ".join(end if axis in short else ":" for axis, end in enumerate(ends))
+        return [(f"in {'' if self.name.startswith('the ') else self.name}[{keys}]", inside)]
 
     def slice_name(self, fixed: list[int], wrong: NDArray[Any]) -> str:
         """Name the elements that have some places in common."""
@@ -201,8 +221,8 @@ class _Part:
             found = rule(at)
             if found is not None:
                 text, mended = found
-                if mended is None:  # what is right and 0 is missing nowhere
-                    return None if (self.clear & inside & (self.block != 0)).any() else (text, None)
+                if mended is None:  # what is not 0 is not missing
+                    return None if (inside & (self.block != 0)).any() else (text, None)
                 mended = np.where(inside, mended, self.block)
                 if (np.abs(mended - self.block) > self.within.max())[self.clear].any():
                     continue
@@ -278,9 +298,8 @@ class _Part:
         if not sizes or float(self.given @ self.value) / sizes < ALIKE:
             return None
         alike = float(self.given @ self.value) / sizes
-        text = (
-            f"nearly all are off, yet alike (cosine {alike:.3f}): that of another point (stale), or a term is missing"
-        )
+        which = "those that were found are" if self.partial else "nearly all are"
+        text = f"{which} off, yet alike (cosine {alike:.3f}): that of another point (stale), or a term is missing"
         return Kind(text, f"in {self.name}", self.part, None, np.ones(self.size, bool), certain=False)
 
 

@@ -53,7 +53,10 @@ def _verdict(report: Any) -> str:
         least = "" if report.complete else "at least "
         return f"wrong: {least}{report.wrong_count:,} of {whole}{undecided}"
     if report.undecided_count:
-        apart = any(abs(finding.given - finding.numeric) > finding.error for finding in report.undecided)
+        apart = any(
+            abs(finding.given - finding.numeric) > (finding.error if math.isfinite(finding.error) else 0.0)
+            for finding in report.undecided
+        )
         seen = "some may be wrong" if apart else "none is wrong as far as can be seen"
         return f"undecided: {report.undecided_count:,} of {whole}; {seen}"
     return f"right: {whole}"

@@ -18,6 +18,7 @@ from mibun.checker.examine import Examination
 from mibun.checker.kinds import Kind, everywhere, kinds_of, mended
 from mibun.checker.numeric import Spent
 from mibun.checker.secondlook import learn
+from mibun.checker.verdict import UNDECIDED
 from mibun.status import PASSING
 
 __all__ = ["Search"]
@@ -57,6 +58,8 @@ class Search:
         Those of `passed` that decide nothing, for the doubt is too large.
     ended : str
         Why the search stopped before all was clear; empty if it did not.
+    refuted : Test, optional
+        A direction along which the claim is wrong, where noise lets no single element be called so.
     explained : list of Kind
         The kinds of mistake that explain all that was seen, where they ended the search.
     """
@@ -70,6 +73,7 @@ class Search:
         self.aside: list[int] = []
         self.ended, self.exhausted = "", False
         self.explained: list[Kind] = []
+        self.refuted: Test | None = None
         self.found = self.paused = 0
 
     def run(self) -> None:
@@ -85,8 +89,24 @@ class Search:
                 self._look(left, wrong)
                 self.ended, self.exhausted = "", True
                 self._survey()
+            self._refute()
         except Spent:
             self.ended = "the budget ended"
+
+    def _refute(self) -> None:
+        """See in a second direction what elements by themselves are too noisy for."""
+        if self.found or self.numeric.random:
+            return
+        known, verdict = self.examination.known, self.examination.verdict
+        for test in self.directions.tests:
+            inside = np.isin(known.columns, test.columns)
+            others = np.setdiff1d(test.columns, self.aside)
+            unclear = inside.any() and (verdict[inside] == UNDECIDED).all()
+            if unclear and others.size and self.directions.refutes(test):
+                self.directions.diffuse[:] = 0.0  # what was tolerated is in question
+                again = self.directions.test(others, self.directions.drawn(others))
+                self.refuted = again if self.directions.refutes(again) else None
+                return
 
     def active(self) -> Places:
         """Give the columns about which directions can tell something."""
