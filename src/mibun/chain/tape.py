@@ -249,7 +249,7 @@ def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:
     return part if part.shape == shape else np.broadcast_to(part, shape)
 
 
-def summed(part: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+def summed(part: Any, axes: tuple[int, ...], keepdims: Any = False) -> Any:
     """Sum over axes; short floats in double precision, for NumPy adds rows one by one, and loses a digit by that."""
     if part.dtype.itemsize < 8:
         return np.add.reduce(part, axis=axes, dtype=np.float64, keepdims=keepdims).astype(part.dtype)
