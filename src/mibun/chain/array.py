@@ -30,6 +30,11 @@ INSTEAD: Final = "write it with NumPy's functions, np.sin(x) for math.sin(x)"
 
 def recorded(rule: Rule, inputs: tuple[Any, ...], value: Any, options: Any = None) -> "Recorded":
     """Write an operation down: a node behind those of its inputs."""
+    if len(inputs) == 1:
+        (given,) = inputs
+        node = Recorded(value, rule, inputs, options, given.live and not rule.flat, given.tape)
+        node.tape.append(node)
+        return node
     live, tape = False, None
     for given in inputs:
         if isinstance(given, Node):
@@ -221,9 +226,6 @@ class Recorded(Node):
         except InputError as reason:
             self.tape.refused = reason
             raise
-
-    def _called(self, function: Any, *inputs: Any, **options: Any) -> Any:
-        return self._heard(called, function, inputs, options)
 
     def _heard(self, handler: Callable[..., Any], *inputs: Any) -> Any:
         """Call a handler, and remember what it refuses: f, or what it calls, may catch it."""
@@ -431,7 +433,7 @@ class Recorded(Node):
 
     def dot(self, *args: Any, **options: Any) -> Any:
         """Multiply as np.dot does."""
-        return self._called(np.dot, self, *args, **options)
+        return self._heard(called, np.dot, (self, *args), options)
 
     def fill(self, *args: Any, **options: Any) -> NoReturn:
         """Write into the array: refused."""
@@ -461,7 +463,7 @@ def _reflected(ufunc: np.ufunc) -> Any:
 
 def _as_method(name: str) -> Any:
     function = getattr(np, name)
-    return lambda self, *args, **options: self._called(function, self, *args, **options)
+    return lambda self, *args, **options: self._heard(called, function, (self, *args), options)
 
 
 COMPARISONS: Final[dict[str, np.ufunc]] = {

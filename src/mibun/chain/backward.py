@@ -236,8 +236,9 @@ def _seed(record: Taped, cotangent: Any) -> None:
     """Put the cotangent where the way back begins."""
     for leaf, result in zip(record.layout.leaves, record.results, strict=True):
         if isinstance(result, Recorded) and result.live:
-            part = np.reshape(cotangent[leaf.slice], leaf.shape)
-            give(result, part.astype(np.result_type(result.value), copy=False)[()])
+            part = cotangent[leaf.slice]
+            part = part[0] if leaf.shape == () else part.reshape(leaf.shape)
+            give(result, part.astype(result.value.dtype, copy=False))
 
 
 def _collected(leaves: Sequence[Recorded], gaps: Errors, errors: bool) -> Pulled:

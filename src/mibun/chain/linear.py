@@ -130,7 +130,7 @@ class Matmul(Rule):
     def to_left(g: Any, a: Array, b: Array) -> Any:
         """Give g b^T in the shape of a, or one that a was broadcast to."""
         if b.ndim == 1:
-            return np.multiply.outer(g, b)
+            return g[..., None] * b if g.ndim else g * b
         if a.ndim == 1:
             return np.matmul(g[..., None, :], np.swapaxes(b, -1, -2))[..., 0, :]
         return np.matmul(g, np.swapaxes(b, -1, -2))
@@ -139,7 +139,7 @@ class Matmul(Rule):
     def to_right(g: Any, a: Array, b: Array) -> Any:
         """Give a^T g in the shape of b, or one that b was broadcast to."""
         if a.ndim == 1:
-            return np.multiply.outer(a, g) if b.ndim <= 2 else a[:, None] * g[..., None, :]
+            return a[:, None] * g[..., None, :] if g.ndim else a * g
         if b.ndim == 1:
             return np.matmul(np.swapaxes(a, -1, -2), g[..., None])[..., 0]
         if a.ndim == b.ndim == 2:

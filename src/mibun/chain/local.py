@@ -64,8 +64,7 @@ def slope(f: Values, z: Array, y: Array | None = None) -> Array:
         bend = high + low
         bend -= y
         bend -= y
-        largest = max(rise.max(initial=0.0), -rise.min(initial=0.0))
-        if not np.abs(bend).max(initial=0.0) <= (BEND_WIDE if few else BEND) * largest:  # nor nan
+        if not _largest(bend) <= (BEND_WIDE if few else BEND) * _largest(rise):  # nor nan
             return slope_and_error(f, z, y).slope
     near = rise / (above - below)
     if not few:
@@ -74,10 +73,16 @@ def slope(f: Values, z: Array, y: Array | None = None) -> Array:
     return np.asarray(near + (near - (f(above) - f(below)) / (above - below)) / 3)
 
 
+def _largest(part: Array) -> Any:
+    """Give the largest size of an entry; nan if there is one."""
+    return max(np.maximum.reduce(part, axis=None, initial=0.0), -np.minimum.reduce(part, axis=None, initial=0.0))
+
+
 def sides(z: Array, width: float) -> tuple[Array, Array, Array]:
     """Give z + h, z - h and h in float64, h being `width` times max(1, |z|)."""
     z = np.asarray(z, np.float64)
-    h = width * np.maximum(1.0, np.abs(z))
+    h = np.maximum(np.abs(z), 1.0)
+    h *= width
     return z + h, z - h, h
 
 
@@ -211,14 +216,13 @@ class Local(Rule):
 
     def _alone(self, place: int, values: Sequence[Any]) -> tuple[Values, Array]:
         """Give the ufunc as a function of one of its inputs, broadcast to the shape of the result."""
-        shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if len(values) > 1 else np.shape(values[0])
         z = np.asarray(values[place], np.float64)
-        z = z if z.shape == shape else np.broadcast_to(z, shape)
-        others = [_wide(value) for value in values]
+        if len(values) > 1:
+            z = np.broadcast_to(z, np.broadcast_shapes(*map(np.shape, values)))
+        before, behind = (list(map(_wide, some)) for some in (values[:place], values[place + 1 :]))
 
         def f(moved: Array) -> Array:
-            given: list[Any] = [*others[:place], moved, *others[place + 1 :]]
-            return np.asarray(self.forward(None, *given), np.float64)
+            return np.asarray(self.forward(None, *before, moved, *behind), np.float64)
 
         return f, z
 

@@ -6,7 +6,7 @@ Gradient, vector-Jacobian product and Jacobian differ in the cotangents with whi
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from mibun.status import Note, Status
 from mibun.structure import Structure
 
 __all__ = ["Asked", "chain_gradient", "chain_jacobian", "chain_vjp", "derivative_of", "leaves_of", "value_and_gradient"]
+
+#: The cotangents of one number: 1.
+ONE: Final = np.ones((1, 1))
+ONE.flags.writeable = False
 
 
 class Asked(NamedTuple):
@@ -46,10 +50,9 @@ def derivative_of(asked: Asked) -> Derivative:
             f"f returned {layout.size} numbers at x, {layout}; gradient and hessian are those of one number, "
             "use jacobian, or vjp with a cotangent"
         )
-    (found,) = pulled(asked.record, [np.ones(1)], wish.errors)
+    (found,) = pulled(asked.record, ONE, wish.errors)
     fx = float(_flat(asked.record)[0])
-    one = np.ones(1)
-    return _result(asked, [found], [one], None, _verify(asked, found, one), fx)
+    return _result(asked, [found], ONE, None, _verify(asked, found, ONE[0]), fx)
 
 
 def chain_vjp(f: Callable[[Any], Any], x: Any, cotangent: Any, wish: Wish) -> Derivative:
@@ -116,12 +119,13 @@ def value_and_gradient(f: Callable[[Any], Any], x: Any, *, fine: bool = False) -
     if record.layout.size != 1:
         raise InputError(f"f returned {record.layout.size} numbers, {record.layout}; expected one")
     record.tape.fine = fine
-    (found,) = pulled(record, [np.ones(1)], errors=False, keep=False)
+    (found,) = pulled(record, ONE, errors=False, keep=False)
     if record.tape.chooses and not found.finite:  # again, with care for sides that np.where did not take
         again = taped(f, build, values)
         again.tape.fine = fine
-        (found,) = pulled(again, [np.ones(1)], errors=False)
-    return float(np.reshape(value_in(record.results[0]), ())), build(found.values)
+        (found,) = pulled(again, ONE, errors=False)
+    value = value_in(record.results[0])
+    return float(value.item() if isinstance(value, np.ndarray) else value), build(found.values)
 
 
 def _opened(x: Any) -> tuple[Callable[[Any], Any], list[Any]]:

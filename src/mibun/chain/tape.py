@@ -9,6 +9,7 @@ Comm. ACM 7 (1964) 463-464, turned around by S. Linnainmaa (1970).
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+#: Lengths up to which ones to sum with are kept.
+SHORT: Final = 2**12
 
 
 class Node:
@@ -236,16 +239,27 @@ def unbroadcast(part: Any, shape: tuple[int, ...]) -> Any:
     extra = len(have) - len(shape)
     if extra < 0:
         return np.broadcast_to(part, shape)
-    axes = [*range(extra), *[i + extra for i, want in enumerate(shape) if want == 1 != have[i + extra]]]
-    if axes:
-        part = summed(part, tuple(axes)).reshape([1 if want == 1 else have[i + extra] for i, want in enumerate(shape)])
+    if have[extra:] == shape:
+        return summed(part, tuple(range(extra)))
+    along = tuple([i for i, want in enumerate(shape, extra) if want == 1 != have[i]])
+    if along:
+        part = summed(part, along, keepdims=True)
+    if extra:
+        part = summed(part, tuple(range(extra)))
     return part if part.shape == shape else np.broadcast_to(part, shape)
 
 
-def summed(part: Any, axes: tuple[int, ...]) -> Any:
+def summed(part: Any, axes: tuple[int, ...], keepdims: Any = False) -> Any:
     """Sum over axes; short floats in double precision, for NumPy adds rows one by one, and loses a digit by that."""
     if part.dtype.itemsize < 8:
-        return np.add.reduce(part, axis=axes, dtype=np.float64).astype(part.dtype)
-    if part.ndim == 2 and axes == (0,):
-        return np.matmul(np.ones(len(part), part.dtype), part)
-    return np.add.reduce(part, axis=axes)
+        return np.add.reduce(part, axis=axes, dtype=np.float64, keepdims=keepdims).astype(part.dtype)
+    if axes == (0,) and part.ndim == 2 and not keepdims:
+        count = len(part)
+        ones = _ones(count, part.dtype) if count <= SHORT else np.ones(count, part.dtype)
+        return np.matmul(ones, part)
+    return np.add.reduce(part, axis=axes, keepdims=keepdims)
+
+
+@lru_cache(maxsize=16)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(count, dtype)
