@@ -19,7 +19,7 @@ docs: $(VENV)/docs.stamp
 	@echo "Look at them in a browser: file://$(CURDIR)/docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_gallery docs/auto_pictures
+	rm -rf $(VENV) docs/_build docs/auto_*
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # half a venv would never be mended
