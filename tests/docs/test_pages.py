@@ -179,6 +179,14 @@ def test_a_link_leads_to_a_file_without_any_build(page: Path) -> None:
     assert [target for target in inside if "auto_" in target or not (page.parent / target).exists()] == []
 
 
+def test_programs_that_are_named_exist() -> None:
+    named = {
+        name for page in TEXTS for name in re.findall(r"\b(?:benchmarks|tests|examples|src)/[\w/]+\.py\b", prose(page))
+    }
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 #: What is run (python, pictures, files, consoles), checked (sh, above), or no program at all.
 KINDS = re.compile(
     r"python|console|sh|text|\{picture\} \S+|\{code-block\} (?:python|text)|\{(?:eval-rst|toctree|command-help|note|tip"
