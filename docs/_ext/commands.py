@@ -34,7 +34,8 @@ class CommandHelp(SphinxDirective):
         from mibun.cli.command import mibun
 
         made: list[nodes.Node] = []
-        for name, text in helps(mibun, click.Context(mibun, info_name="mibun", terminal_width=WIDTH)):
+        context = click.Context(mibun, info_name="mibun", **(mibun.context_settings | {"terminal_width": WIDTH}))
+        for name, text in helps(mibun, context):
             section = nodes.section(ids=[nodes.make_id(name)], names=[name])
             section += nodes.title("", name)
             section += nodes.literal_block(text, text, language="none")

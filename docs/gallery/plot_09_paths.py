@@ -2,8 +2,11 @@
 Learning rates side by side
 ===========================
 
-`mb.draw.paths` draws descents over the same region: too slow, good, and one that swings.
+`mb.draw.paths` draws descents over the same region: too slow, good, one that swings, and one that
+diverges.
 """
+
+from matplotlib import pyplot as plt
 
 import mibun as mb
 
@@ -14,10 +17,11 @@ def bowl(x):
 
 ways = {
     f"rate {rate}": mb.descend(bowl, [-3, 4], rule=mb.GradientDescent(learning_rate=rate), steps=100)
-    for rate in (0.01, 0.1, 0.95)
+    for rate in (0.01, 0.1, 0.95, 1.05)
 }
 
 # %%
 # One panel for each:
 
-mb.draw.paths(ways, bowl, (-5, 5))
+figure, axes = plt.subplots(2, 2, figsize=(7, 7), layout="constrained")
+mb.draw.paths(ways, bowl, (-5, 5), ax=axes.ravel())

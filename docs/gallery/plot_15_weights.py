@@ -14,4 +14,4 @@ learn.train(network, learn.load_digits(), rule=mb.GradientDescent(learning_rate=
 # %%
 # One image for each of the ten digits:
 
-mb.draw.weights(network)
+mb.draw.weights(network, columns=5)

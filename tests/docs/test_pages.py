@@ -169,6 +169,24 @@ def test_pages_load_nothing_from_outside() -> None:
         assert not re.search(r"!\[[^]]*\]\(https?:|<(script|img|iframe|link)\b[^>]*https?:", prose(page)), page
 
 
+TEXTS = [*PAGES, *ROOT.glob("*.md")]
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_link_leads_to_a_file_without_any_build(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", FENCE.sub("", page.read_text(encoding="utf-8")))
+    inside = [target for target in targets if not re.match(r"https?:|mailto:", target)]
+    assert [target for target in inside if "auto_" in target or not (page.parent / target).exists()] == []
+
+
+def test_programs_that_are_named_exist() -> None:
+    named = {
+        name for page in TEXTS for name in re.findall(r"\b(?:benchmarks|tests|examples|src)/[\w/]+\.py\b", prose(page))
+    }
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 #: What is run (python, pictures, files, consoles), checked (sh, above), or no program at all.
 KINDS = re.compile(
     r"python|console|sh|text|\{picture\} \S+|\{code-block\} (?:python|text)|\{(?:eval-rst|toctree|command-help|note|tip"
