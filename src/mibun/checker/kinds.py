@@ -221,8 +221,9 @@ class _Part:
             found = rule(at)
             if found is not None:
                 text, mended = found
-                if mended is None:  # what is not 0 is not missing
-                    return None if (inside & (self.block != 0)).any() else (text, None)
+                if mended is None:  # what is not 0 is not missing; a rough factor is no word on what is right
+                    others = inside if rule == self.missing else self.clear & inside
+                    return None if (others & (self.block != 0)).any() else (text, None)
                 mended = np.where(inside, mended, self.block)
                 if (np.abs(mended - self.block) > self.within.max())[self.clear].any():
                     continue
