@@ -87,7 +87,7 @@ KOREAN: Final = {
     "training": "훈련",
     "validation": "검증",
     "test": "시험",
-    "right answers": "정답률",
+    "right answers": "정확도",
     "Accuracy": "정확도",
     "no images": "이미지 없음",
     "step function: slopes {slopes}": "계단 함수: 기울기 {slopes}",
