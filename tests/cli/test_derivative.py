@@ -148,7 +148,7 @@ def test_a_kink_is_told_with_its_sentence_and_slopes(told):
     lines = text.splitlines()
     assert status == 1
     assert re.fullmatch(r"0 ± 1, kink, \d+ evaluations", lines[0])
-    assert "(left -1, right 1)" in lines[1]
+    assert lines[1] == "  the slopes from the left (-1) and from the right (1) differ"
     assert lines[2].startswith("kink: f has a kink here")
     assert len(lines) == 3
 

@@ -125,10 +125,10 @@ def _parabolas(
 
 
 def _met(top: Array, seen: _Look, request: Request) -> NDArray[np.bool_]:
-    """Tell where the slope of a parabola meets the tolerance."""
+    """Tell where the slope of a parabola meets the tolerance; one that everything meets asks for the scale."""
     slope, truncation, rounding = _slopes(top, seen)
     enough: NDArray[np.bool_] = truncation + rounding <= request.atol + request.rtol * np.abs(slope)
-    return enough & (seen.change > 4 * seen.unit)
+    return enough & (seen.change > 4 * seen.unit) & (request.atol < math.inf)
 
 
 def _slopes(top: Array, seen: _Look) -> tuple[Array, Array, Array]:

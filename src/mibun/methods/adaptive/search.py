@@ -226,8 +226,11 @@ class Search:
         return 3 * seen.unit <= 1e-13 * seen.first and (top > 2.0**-7 or self.good is not None)
 
     def met(self, seen: Look, top: float) -> bool:
-        """Tell whether the slope of a parabola meets the tolerance, although a larger step would make it better."""
-        changes = seen.change > 4 * seen.unit
+        """Tell whether the slope of a parabola meets the tolerance, although a larger step would make it better.
+
+        A tolerance that everything meets asks for the scale.
+        """
+        changes = seen.change > 4 * seen.unit and self.request.atol < math.inf
         return changes and not self.exact(seen, top) and self.good_enough(self.parabola(seen, top))
 
     def closer(self) -> float | Estimate | None:
