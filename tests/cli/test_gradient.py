@@ -125,7 +125,8 @@ def test_one_element_without_a_number_is_told_and_fails(told):
     lines = text.splitlines()
     assert status == 1
     assert lines[1].split()[:5] == ["x", "0", "±", "1", "kink"]
-    assert any(line.startswith("  [x]: kink, ") and line.endswith("from the left (-1) and from the right (1) differ") for line in lines)
+    end = "from the left (-1) and from the right (1) differ"
+    assert any(line.startswith("  [x]: kink, ") and line.endswith(end) for line in lines)
     assert lines[-1].startswith("kink: f has a kink here")
     assert [line for line in lines if line.startswith("converged")] == []
     status, text = told("abs(x) + y", "--at", "x=0,y=2", "--json")
