@@ -14,15 +14,13 @@
 Settings were chosen on these data, by the training loss and by earlier runs on the test images; one seed each.
 """
 
-import argparse
-import os
 import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from report import Section, Target, on_one_thread, table
+from report import Section, Target, run_parts, table
 
 import mibun as mb
 from mibun import learn
@@ -201,20 +199,5 @@ PARTS: dict[str, Callable[[learn.Dataset], Section]] = {
 }
 
 
-def main() -> None:
-    """Run all parts, or one, and print them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(PARTS))
-    arguments = parser.parse_args()
-    if "MIBUN_DATA" not in os.environ:
-        parser.error("MIBUN_DATA must name the folder with mnist/")
-    on_one_thread()
-    data = learn.load_mnist()
-    for part in [arguments.only] if arguments.only else PARTS:
-        section = PARTS[part](data)
-        print(f"\n## {section.title}\n\n{section.text}\n")
-        print("\n".join(f"{'yes' if t.met else 'NO '} {t.what}: {t.measured} ({t.target})" for t in section.targets))
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS)

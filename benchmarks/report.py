@@ -1,18 +1,21 @@
 """How measurements become a report: targets, parts, numbers as text, and a process in which all is measured."""
 
+import argparse
 import math
 import os
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from machine import machine
 from peers import Contender, missing, versions
+
+from mibun.learn import Dataset, load_mnist
 
 THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -104,3 +107,18 @@ def quiet() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
+
+
+def run_parts(description: str | None, parts: Mapping[str, Callable[[Dataset], Section]]) -> None:
+    """Run all parts of a benchmark on MNIST, or the one that `--only` names, and print them."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=list(parts))
+    arguments = parser.parse_args()
+    if "MIBUN_DATA" not in os.environ:
+        parser.error("MIBUN_DATA must name the folder with mnist/")
+    on_one_thread()
+    data = load_mnist()
+    for part in [arguments.only] if arguments.only else parts:
+        section = parts[part](data)
+        print(f"\n## {section.title}\n\n{section.text}\n")
+        print("\n".join(f"{'yes' if t.met else 'NO '} {t.what}: {t.measured} ({t.target})" for t in section.targets))

@@ -12,16 +12,14 @@
   200, Adam at 0.001, no penalty, float32; one after the other for each of three seeds.
 """
 
-import argparse
 import importlib.metadata
-import os
 import time
 from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
 import numpy as np
-from report import Section, Target, on_one_thread, table
+from report import Section, Target, run_parts, table
 
 import mibun as mb
 from mibun import learn
@@ -247,20 +245,5 @@ PARTS: dict[str, Callable[[learn.Dataset], Section]] = {
 }
 
 
-def main() -> None:
-    """Run all parts, or one, and print them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(PARTS))
-    arguments = parser.parse_args()
-    if "MIBUN_DATA" not in os.environ:
-        parser.error("MIBUN_DATA must name the folder with mnist/")
-    on_one_thread()
-    data = learn.load_mnist()
-    for part in [arguments.only] if arguments.only else PARTS:
-        section = PARTS[part](data)
-        print(f"\n## {section.title}\n\n{section.text}\n")
-        print("\n".join(f"{'yes' if t.met else 'NO '} {t.what}: {t.measured} ({t.target})" for t in section.targets))
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS)

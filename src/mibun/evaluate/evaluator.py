@@ -28,8 +28,8 @@ class Evaluator:
         `concurrent.futures.Executor` (threads, loky, mpi4py), a Dask ``Client``, an ipyparallel ``Client``: used, and
         left open. Or a callable ``batch(points) -> values`` that takes the place of f: a queue, a remote service.
     store : path-like, optional
-        An SQLite file, made if it is not there. A value is on disk before it is used, and no point is evaluated twice,
-        whatever happens in between. Needs `name`.
+        An SQLite file, made if it is not there. A value is on disk before it is used, and what is there is not
+        evaluated again, whatever happens in between: a kill costs the points under way. Needs `name`.
     name : str, optional
         Of what f computes, in the store; another one for every version of f.
     retries : int
